@@ -1,0 +1,97 @@
+"""Columns in words: the labels of their cells, and what becomes of values that have none."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from spark_dp.schema.literals import Tick, label_of
+
+if TYPE_CHECKING:
+    from spark_dp.schema.columns import Column
+
+
+def show(column: Column, tick: Tick) -> str:
+    """Writes a declared value for a reader, timestamps in the column's zone."""
+    return label_of(column.type, tick, column.timezone)
+
+
+def cell_labels(column: Column) -> tuple[str, ...]:
+    """Returns a label for each cell: a value, '[low, high)', the literal of other, 'NaN' or 'null'."""
+    labels = _declared_labels(column)
+    if column.other is not None:
+        labels.append(show(column, column.other))
+    if column.nan_cell is not None:
+        labels.append("NaN")
+    if column.nullable:
+        labels.append("null")
+    return tuple(labels)
+
+
+def _declared_labels(column: Column) -> list[str]:
+    if column.values is not None:
+        return [show(column, value) for value in column.values]
+    edges: list[int] | list[float]
+    if column.type.is_floating:
+        edges = column.float_bins().edges.tolist()
+    else:
+        low, high = column.tick_range
+        if column.bins is None:
+            return [show(column, tick) for tick in range(low, high + 1)]
+        edges = [*column.tick_bins().lows.tolist(), high]
+    shown = [show(column, edge) for edge in edges]
+    last = len(shown) - 2
+    return [f"[{a}, {b}{']' if i == last else ')'}" for i, (a, b) in enumerate(itertools.pairwise(shown))]
+
+
+def notes(column: Column) -> list[str]:
+    """Returns a sentence for each kind of value that could be missed: nothing is dropped silently."""
+    sentences = [_of_undeclared(column), _of_null(column)]
+    if column.type.is_floating:
+        sentences += [_of_nan(column), _of_infinity(column)]
+    return [f"Column {column.name!r}: {sentence}" for sentence in sentences if sentence]
+
+
+def _of_undeclared(column: Column) -> str:
+    if column.values is None:
+        low, high = show(column, column.min or 0), show(column, column.max or 0)
+        return f"a value below {low} counts in the first bin, one above {high} in the last."
+    if column.other is not None:
+        return f"a value that is not declared counts as {show(column, column.other)!r}."
+    if column.drops_undeclared:
+        return "a row with a value that is not declared is dropped."
+    if column.undeclared is not None:
+        return f"a value that is not declared counts as {show(column, column.undeclared)!r}."
+    return ""
+
+
+def _of_null(column: Column) -> str:
+    if column.nullable:
+        return "null has a cell of its own."
+    if column.other is not None:
+        return f"null counts as {show(column, column.other)!r}, because the column is not nullable."
+    if column.undeclared is not None and not column.drops_undeclared:
+        return f"null counts as {show(column, column.undeclared)!r}, because the column is not nullable."
+    return "a row with null is dropped, because the column is not nullable."
+
+
+def _of_nan(column: Column) -> str:
+    match column.nan:
+        case "null":
+            return "NaN counts as null."
+        case "cell":
+            return "NaN has a cell of its own."
+        case "drop":
+            return "a row with NaN is dropped."
+        case _:
+            return f"NaN counts as {column.nan}."
+
+
+def _of_infinity(column: Column) -> str:
+    match column.infinity:
+        case "null":
+            return "an infinite value counts as null."
+        case "drop":
+            return "a row with an infinite value is dropped."
+        case _:
+            return "an infinite value counts in the first or the last bin, by its sign."
