@@ -1,0 +1,1 @@
+"""The only code that touches exact counts: noise, selection, accounting, the ledger and the curator."""

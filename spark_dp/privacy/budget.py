@@ -1,0 +1,134 @@
+"""What may be spent, and the filter that refuses to spend more."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+from spark_dp.errors import BudgetExceededError, ConfigurationError, InternalError
+from spark_dp.privacy.accounting import zcdp_rho
+from spark_dp.privacy.events import Event
+
+LARGEST_DELTA: Final = 1e-5
+
+
+class RhoExceededError(BudgetExceededError):
+    """A query or a run costs more than is left.
+
+    Attributes:
+        asked: the rho that was asked for.
+        left: the rho that is left.
+    """
+
+    def __init__(self, message: str, *, asked: Fraction, left: Fraction) -> None:
+        super().__init__(message, field="privacy.epsilon")
+        self.asked = asked
+        self.left = left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyBudget:
+    """The promise of one run: (epsilon, delta).
+
+    Attributes:
+        epsilon: positive and finite. There is no default.
+        delta: in (0, 1), far below one over the number of units. There is no default.
+        allow_large_delta: confirms a delta above 1e-5.
+
+    Raises:
+        ConfigurationError: with field `privacy.epsilon` or `privacy.delta`.
+    """
+
+    epsilon: float
+    delta: float
+    allow_large_delta: bool = False
+    _rho: Fraction = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _require_positive_number("privacy.epsilon", self.epsilon)
+        _require_positive_number("privacy.delta", self.delta)
+        if self.delta >= 1:
+            raise ConfigurationError(
+                f"privacy.delta = {self.delta} promises nothing: it is a probability far below one over "
+                "the number of units, such as 1e-9. Nothing was spent.",
+                field="privacy.delta",
+            )
+        if self.delta > LARGEST_DELTA and self.allow_large_delta is not True:
+            raise ConfigurationError(
+                f"privacy.delta = {self.delta} is above {LARGEST_DELTA}. Nothing was spent. Lower it below "
+                "a tenth of one over the number of units, or confirm it with privacy.allow_large_delta: "
+                "true.",
+                field="privacy.delta",
+            )
+        object.__setattr__(self, "_rho", zcdp_rho(float(self.epsilon), float(self.delta)))
+
+    @property
+    def rho(self) -> Fraction:
+        """What the run may spend in zCDP, rounded down (`accounting.zcdp_rho`)."""
+        return self._rho
+
+
+class RhoFilter:
+    """Adds up what queries cost and refuses the one that would exceed the total.
+
+    Guarantees: whatever is asked, and however it depends on earlier answers, what was accepted costs at most
+    `total` in zCDP. (Composition: Bun and Steinke 2016, Lemma 1.7. Adaptively chosen costs under a
+    filter: Rogers et al. 2016; Feldman and Zrnic 2021; Whitehouse et al. 2023; proved in docs/privacy.md.)
+    Sums are exact.
+    """
+
+    __slots__ = ("_spent", "_total")
+
+    def __init__(self, total: Fraction) -> None:
+        if not isinstance(total, Fraction) or total < 0:
+            raise InternalError(f"A filter's total is a Fraction of at least 0, and not {total!r}.")
+        self._total = total
+        self._spent = Fraction(0)
+
+    @property
+    def total(self) -> Fraction:
+        return self._total
+
+    @property
+    def spent(self) -> Fraction:
+        return self._spent
+
+    @property
+    def remaining(self) -> Fraction:
+        return self._total - self._spent
+
+    def require(self, name: str, event: Event) -> None:
+        """Refuses a query that would exceed the total; charges nothing.
+
+        Raises:
+            RhoExceededError: event.rho is above what remains.
+        """
+        if event.rho > self.remaining:
+            raise RhoExceededError(
+                f"Query {name!r} needs rho = {float(event.rho):.6g}, but only {float(self.remaining):.6g} of "
+                f"{float(self._total):.6g} is left. Nothing was spent on it and nothing was released. "
+                "Lower its share in mechanism, or raise privacy.epsilon in a new run.",
+                asked=event.rho,
+                left=self.remaining,
+            )
+
+    def charge(self, name: str, event: Event) -> None:
+        """Charges a query, or refuses it and charges nothing.
+
+        Raises:
+            RhoExceededError: event.rho is above what remains.
+        """
+        self.require(name, event)
+        self._spent += event.rho
+
+
+def _require_positive_number(name: str, value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
+        raise ConfigurationError(
+            f"{name} is a positive, finite number that has to be given, and not {value!r}. Nothing was "
+            "spent.",
+            field=name,
+        )

@@ -1,0 +1,277 @@
+"""The only holder of exact counts, and the only door between them and everything else.
+
+Each query goes through the same steps, in this order:
+
+    specify   what will be asked, rounded to rationals, persisted
+    reserve   its cost, in the ledger
+    read      the exact counts
+    draw      the noisy answer, from the operating system's randomness
+    persist   the answer
+    mark      it as the answer, in the ledger
+    return    what is read back from the persisted answer
+
+A crash before `mark` released nothing: the same charge then gives one answer. A crash after it gives that
+same answer again, and the counts are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Final, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_dp.errors import InternalError
+from spark_dp.privacy.answers import Blobs
+from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
+from spark_dp.privacy.events import GaussianEvent, SelectionEvent
+from spark_dp.privacy.measurement import Measurement
+from spark_dp.privacy.noise import check_sigma_squared, discrete_gaussian
+from spark_dp.privacy.queries import MeasureSpecification, ScoredCandidate, SelectSpecification
+from spark_dp.privacy.run_account import RunAccount
+from spark_dp.privacy.scoring import Candidate, exact_sum, round_candidates, score
+from spark_dp.privacy.selection import epsilon_of_rho, exponential_mechanism
+from spark_dp.privacy.sensitivity import Contribution
+from spark_dp.privacy.transcript import Transcript, altered
+from spark_dp.schema.domain import Clique, Domain
+
+_LARGEST_COUNT: Final = 2**62
+
+
+class MarginalSource(Protocol):
+    """Counts exactly. SENSITIVE: only a curator calls it."""
+
+    def count(self, cliques: Sequence[Clique]) -> Mapping[Clique, NDArray[np.int64]]:
+        """Returns each clique's marginal in fixed point: int64, domain.shape(clique), empty cells included.
+
+        Sensitivity: a unit moves each array by at most Contribution.weight in L1.
+        """
+        ...
+
+
+class Curator:
+    """Answers queries with noise, within what its run has reserved.
+
+    Guarantees: whatever is asked, and however it depends on earlier answers, all that is returned is a
+    function of outputs of one `account.rho`-zCDP mechanism with respect to `contribution`, provided that
+    the source keeps its sensitivity. Every query is charged before the counts are read; what would exceed
+    the account is refused before that. No method, attribute or message gives an exact count. Each process
+    draws from the operating system, so that neither a fork nor a seed repeats a draw.
+
+    Not thread-safe: the queries of a run are asked one after another, in the same order when it is resumed.
+
+    Args:
+        domain: declared.
+        contribution: what bounding guarantees about a unit; every sensitivity comes from it.
+        source: the exact counts.
+        account: what may be spent.
+        answers: the run's private state; holds specifications and answers.
+        entropy: the operating system's, except in tests.
+    """
+
+    __slots__ = ("_contribution", "_domain", "_entropy", "_source", "_transcript")
+
+    def __init__(
+        self,
+        *,
+        domain: Domain,
+        contribution: Contribution,
+        source: MarginalSource,
+        account: RunAccount,
+        answers: Blobs,
+        entropy: Entropy = OS_ENTROPY,
+    ) -> None:
+        self._domain = domain
+        self._contribution = contribution
+        self._source = source
+        self._transcript = Transcript(account, answers)
+        self._entropy = entropy
+
+    def __repr__(self) -> str:
+        return "Curator()"
+
+    def __reduce__(self) -> NoReturn:
+        raise InternalError("A curator stays in the process that made it: it holds exact counts.")
+
+    @property
+    def domain(self) -> Domain:
+        return self._domain
+
+    @property
+    def contribution(self) -> Contribution:
+        return self._contribution
+
+    @property
+    def remaining(self) -> Fraction:
+        """The rho that is left of the run after the queries asked so far, the same when they are replayed."""
+        return self._transcript.remaining
+
+    def measure(self, name: str, cliques: Sequence[Clique], *, rho: Fraction) -> tuple[Measurement, ...]:
+        """Measures marginals jointly, all with the same noise scale, in every cell.
+
+        Guarantees: rho-zCDP, by discrete Gaussian noise with sigma^2 = D^2 / (2 rho), where D is the L2
+        sensitivity of all the marginals together (Canonne, Kamath, Steinke 2020, Theorem 14).
+
+        Args:
+            name: of the query; the same when the run is resumed.
+            cliques: distinct, at least one.
+            rho: positive, exact.
+
+        Returns:
+            One measurement for each clique, in their order. A resumed run gets the stored query's.
+
+        Raises:
+            RhoExceededError: rho is more than remains. Nothing was read or drawn.
+            LedgerError: the run's records are missing, altered, or another query's.
+            InternalError: an argument or the source's counts are not valid. Nothing was drawn.
+        """
+        asked = self._specify_measure(name, cliques, rho)
+        record, content = self._transcript.reserve(name, "measure", asked.to_bytes(), _measure_event(asked))
+        stored = MeasureSpecification.from_bytes(content)
+        l2_squared = self._contribution.marginals_l2_squared(len(stored.cliques))
+        if (stored.name, stored.l2_squared, _measure_event(stored)) != (name, l2_squared, record.event):
+            raise altered(record, "specification")
+        values = self._transcript.recall(record)
+        if values is None:
+            values = self._transcript.settle(record, self._draw_measure(stored))
+        shapes = [self._domain.shape(clique) for clique in stored.cliques]
+        if [value.shape for value in values] != shapes:
+            raise altered(record, "answer")
+        return tuple(
+            Measurement(
+                clique=clique, noisy=noisy, sigma_squared=stored.sigma_squared, unit=stored.unit, query=name
+            )
+            for clique, noisy in zip(stored.cliques, values, strict=True)
+        )
+
+    def select(self, name: str, candidates: Sequence[Candidate], *, rho: Fraction) -> Clique | None:
+        """Selects the candidate whose estimate is worst, by the exponential mechanism.
+
+        Guarantees: rho-zCDP: epsilon is rounded down to epsilon^2 / 8 <= rho (Cesar and
+        Rogers 2021), and the sensitivity is that of the largest weight, in exact arithmetic.
+
+        Args:
+            name: of the query; the same when the run is resumed.
+            candidates: distinct; chosen from the declared domain and earlier outputs only.
+            rho: positive, exact.
+
+        Returns:
+            The chosen clique; None where the candidate that stops was chosen.
+
+        Raises:
+            RhoExceededError: rho is more than remains. Nothing was read or drawn.
+            LedgerError: the run's records are missing, altered, or another query's.
+            InternalError: an argument or the source's counts are not valid. Nothing was drawn.
+        """
+        asked = self._specify_select(name, candidates, rho)
+        record, content = self._transcript.reserve(
+            name, "select", asked.to_bytes(), SelectionEvent(epsilon=asked.epsilon)
+        )
+        stored = SelectSpecification.from_bytes(content)
+        sensitivity = self._score_sensitivity(stored.candidates)
+        event = SelectionEvent(epsilon=stored.epsilon)
+        if (stored.name, stored.sensitivity, event) != (name, sensitivity, record.event):
+            raise altered(record, "specification")
+        values = self._transcript.recall(record)
+        if values is None:
+            values = self._transcript.settle(record, self._draw_select(stored))
+        if len(values) != 1 or values[0].shape != () or not 0 <= int(values[0]) < len(stored.candidates):
+            raise altered(record, "answer")
+        return stored.candidates[int(values[0])].clique
+
+    # specify ---------------------------------------------------------------------------------------------
+
+    def _specify_measure(self, name: str, cliques: Sequence[Clique], rho: Fraction) -> MeasureSpecification:
+        _require_rho(name, rho)
+        distinct = tuple(tuple(clique) for clique in cliques)
+        if not distinct or len({frozenset(clique) for clique in distinct}) != len(distinct):
+            raise InternalError(
+                f"Query {name!r} needs distinct cliques, at least one. Nothing was spent or drawn."
+            )
+        if any(len(set(clique)) != len(clique) for clique in distinct):
+            raise InternalError(
+                f"Query {name!r} has a clique with an attribute twice. Nothing was spent or drawn."
+            )
+        for clique in distinct:
+            self._domain.shape(clique)  # refuses unknown attributes
+        l2_squared = self._contribution.marginals_l2_squared(len(distinct))
+        sigma_squared = Fraction(l2_squared) / (2 * rho)
+        check_sigma_squared(sigma_squared)
+        return MeasureSpecification(
+            name=name,
+            cliques=distinct,
+            sigma_squared=sigma_squared,
+            l2_squared=l2_squared,
+            unit=self._contribution.unit,
+        )
+
+    def _specify_select(
+        self, name: str, candidates: Sequence[Candidate], rho: Fraction
+    ) -> SelectSpecification:
+        _require_rho(name, rho)
+        rounded = round_candidates(candidates, self._domain, self._contribution.unit)
+        return SelectSpecification(
+            name=name,
+            candidates=rounded,
+            epsilon=epsilon_of_rho(rho),
+            sensitivity=self._score_sensitivity(rounded),
+        )
+
+    def _score_sensitivity(self, candidates: Sequence[ScoredCandidate]) -> Fraction:
+        return self._contribution.score(max(candidate.weight for candidate in candidates))
+
+    # read, draw ------------------------------------------------------------------------------------------
+
+    def _draw_measure(self, specification: MeasureSpecification) -> tuple[NDArray[np.int64], ...]:
+        """Adds noise to every cell of the declared domain, empty ones included."""
+        counts = self._read_counts(specification.cliques)
+        noisy = []
+        for clique in specification.cliques:
+            exact = counts[clique]
+            noise = discrete_gaussian(specification.sigma_squared, exact.size, self._entropy)
+            noisy.append(np.asarray(exact + noise.reshape(exact.shape)))
+        return tuple(noisy)
+
+    def _draw_select(self, specification: SelectSpecification) -> tuple[NDArray[np.int64], ...]:
+        cliques = tuple(c.clique for c in specification.candidates if c.clique is not None)
+        counts = self._read_counts(cliques) if cliques else {}
+        scores = [score(c, None if c.clique is None else counts[c.clique]) for c in specification.candidates]
+        chosen = exponential_mechanism(
+            scores, specification.epsilon, specification.sensitivity, self._entropy
+        )
+        return (np.array(chosen, dtype=np.int64),)
+
+    def _read_counts(self, cliques: Sequence[Clique]) -> dict[Clique, NDArray[np.int64]]:
+        """Reads the exact counts, and refuses what cannot be counts of one bounded table."""
+        counted = self._source.count(cliques)
+        counts: dict[Clique, NDArray[np.int64]] = {}
+        totals = set()
+        for clique in cliques:
+            exact = counted.get(clique)
+            if not isinstance(exact, np.ndarray) or exact.dtype != np.int64:
+                raise InternalError(f"The source did not count {clique} in int64. Nothing was drawn.")
+            if exact.shape != self._domain.shape(clique):
+                raise InternalError(f"The source counted {clique} in a wrong shape. Nothing was drawn.")
+            total = exact_sum(exact)
+            if int(exact.min()) < 0 or total >= _LARGEST_COUNT:
+                raise InternalError(
+                    f"The source's counts of {clique} are negative or too large. Nothing was drawn."
+                )
+            totals.add(total)
+            counts[clique] = exact
+        if len(totals) > 1:
+            raise InternalError("The source's marginals disagree about their total. Nothing was drawn.")
+        return counts
+
+
+def _measure_event(specification: MeasureSpecification) -> GaussianEvent:
+    return GaussianEvent(mu_squared=specification.l2_squared / specification.sigma_squared)
+
+
+def _require_rho(name: str, rho: Fraction) -> None:
+    if not isinstance(rho, Fraction) or rho <= 0:
+        raise InternalError(
+            f"Query {name!r} needs rho as a positive Fraction. Nothing was spent and nothing was drawn."
+        )
