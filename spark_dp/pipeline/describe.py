@@ -1,0 +1,74 @@
+"""Plans, results and accounts as lines to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from spark_dp.pipeline.planning import RunPlan
+from spark_dp.pipeline.runner import RunResult
+from spark_dp.pipeline.stages import Run
+from spark_dp.privacy.ledger import AccountView, RunView
+
+
+def plan_lines(plan: RunPlan) -> Iterator[str]:
+    """Says what a run will ask, how noisy the answers will be and what it costs."""
+    budget, unit = plan.config.privacy.budget, plan.config.privacy.unit
+    domain = plan.config.schema.domain
+    yield f"Cost       (ε, δ) = ({budget.epsilon:g}, {budget.delta:g}), that is ρ = {float(budget.rho):.5g}, charged once"
+    yield f"Unit       {unit.label}, at most {unit.max_rows} rows' weight; neighbours: {plan.config.privacy.neighbours}"
+    yield f"Mechanism  {plan.mechanism.name}"
+    yield f"Counting   {len(plan.layout.kept):,} marginals, {plan.layout.vector_cells:,} cells, one pass; memory for counts:"
+    yield f"           driver {plan.driver_bytes / 1e6:,.1f} MB, executor {plan.executor_bytes / 1e6:,.1f} MB"
+    yield f"Model      at most {plan.model_cells:,} cells"
+    yield ""
+    yield f"{'query':30} {'kind':8} {'marginals':>9} {'cells':>10} {'share of ρ':>10} {'noise, rows (σ)':>16}"
+    for query in plan.queries.queries:
+        cells = sum(domain.cells(c) for c in query.cliques)
+        noise = "" if query.stddev is None else f"{query.stddev:16,.1f}"
+        share = float(query.rho / budget.rho)
+        yield f"{query.name:30} {query.kind:8} {len(query.cliques):9,} {cells:10,} {share:10.1%} {noise}"
+    yield ""
+    yield f"{'column':24} {'type':16} {'cells':>6}"
+    for column in plan.config.schema.columns:
+        yield f"{column.name:24} {column.type!s:16} {column.size:6,}"
+    yield ""
+    yield from plan.notes()
+
+
+def result_lines(run: Run, result: RunResult) -> Iterator[str]:
+    """Says where the output is, what was spent, how long each stage took, and how close it came if asked for."""
+    promise = result.manifest["privacy"]
+    yield ""
+    yield f"Output   {run.config.output.path}: {result.manifest['rows']:,} rows, with _manifest.json"
+    if result.measured_now:
+        yield f"Spent    (ε, δ) = ({promise['epsilon']:g}, {promise['delta']:g}) of account {run.config.privacy.dataset!r}"
+    else:
+        yield f"Spent    nothing again: ({promise['epsilon']:g}, {promise['delta']:g}) was charged when it was measured"
+    yield f"Promise  {promise['promise']}"
+    yield f"Run      {run.directory.folder.shown} (released/ may be published)"
+    yield "Time     " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())
+    if result.evaluation is not None:
+        yield ""
+        yield result.evaluation.text()
+
+
+def account_lines(account: AccountView) -> Iterator[str]:
+    """Shows an account."""
+    yield f"Account    {account.dataset} ({account.status}), opened {account.opened_at}"
+    yield f"Protects   {account.unit}, neighbours: {account.neighbours}"
+    yield f"Budget     (ε, δ) = ({account.epsilon:g}, {account.delta:g}), that is ρ = {float(account.rho):.6g}"
+    yield f"Spent      ρ = {float(account.spent_rho):.6g}, that is ε = {account.spent_epsilon:.6g} at this δ"
+    yield f"Left       ρ = {float(account.remaining_rho):.6g}: a run of ε = {account.remaining_epsilon:.6g} at this δ"
+
+
+def history_lines(runs: Sequence[RunView]) -> Iterator[str]:
+    """Lists an account's runs with their queries."""
+    if not runs:
+        yield "No run yet."
+    for run in runs:
+        yield (
+            f"{run.created_at}  {run.key}  {run.status}  (ε, δ) = ({run.epsilon:g}, {run.delta:g}), "
+            f"ρ = {float(run.rho):.6g}, run {run.run_id}"
+        )
+        for query in run.queries:
+            yield f"    {query.ordinal:3} {query.name:32} {query.kind:8} {query.state:9} ρ = {float(query.event.rho):.6g}"

@@ -1,0 +1,153 @@
+"""Opening and bounding the input: from a table to rows whose units weigh no more than k."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from spark_dp.pipeline.config import RunConfig
+from spark_dp.pipeline.config_sections import Bounding, ColumnUnit
+from spark_dp.privacy.sensitivity import Contribution
+from spark_dp.spark import bounding
+from spark_dp.spark.counting import CodesReader, Counted, MarginalPass, count_rows_of
+from spark_dp.spark.direct import count_files, readable_directly
+from spark_dp.spark.encode import RowReader, encoded_words
+from spark_dp.spark.histograms import CountingLayout
+from spark_dp.spark.packing import Transport
+from spark_dp.spark.snapshot import Snapshot, require_unchanged, snapshot_files, snapshot_rows
+from spark_dp.spark.tables import (
+    declared_columns,
+    filter_rows,
+    partition_columns,
+    quoted,
+    read_table,
+    require_columns,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+log = logging.getLogger(__name__)
+
+
+def contribution_of(config: RunConfig) -> Contribution:
+    """Returns what bounding guarantees about a unit: the one object that all sensitivities come from."""
+    unit = config.privacy.unit
+    weighted = isinstance(unit, ColumnUnit) and unit.bounding is Bounding.WEIGHT
+    return Contribution(
+        max_rows=unit.max_rows,
+        unit=bounding.WEIGHT_UNIT if weighted else 1,
+        neighbours=config.privacy.neighbours,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class OpenedInput:
+    """The input of a run: checked against its schema, no row read yet.
+
+    Attributes:
+        rows: the table's own rows, declared columns in their declared types.
+        snapshot: what it was when it was opened.
+        from_path: it is the files below `input.path`, and not a frame or a catalog's table.
+    """
+
+    session: SparkSession
+    config: RunConfig
+    rows: DataFrame
+    snapshot: Snapshot
+    from_path: bool
+    _bounded: list[bounding.BoundedRows] = field(default_factory=list)
+
+    def unchanged(self) -> None:
+        """Raises when the input is not what it was when it was opened.
+
+        Rows of a frame or of a catalog's table have no files to look at: there the marks of the counting pass
+        notice a change of any unit's rows.
+        """
+        if self.snapshot.files:
+            require_unchanged(self.session, str(self.config.input.path), self.snapshot)
+
+    def release(self) -> None:
+        """Lets go of what Spark kept in memory."""
+        for bounded in self._bounded:
+            bounded.release()
+        self._bounded.clear()
+
+    def raw_pass(self) -> MarginalPass:
+        """Counts all rows as they are, unbounded. Only for the owner's evaluation."""
+        return MarginalPass(self._count_plain, None, self.unchanged)
+
+    def bounded_pass(self, run_id: str) -> MarginalPass:
+        """Bounds the table, once, and returns how to count it.
+
+        Args:
+            run_id: keys which rows a sample keeps, so that a resumed run keeps the same.
+        """
+        unit = self.config.privacy.unit
+        if not isinstance(unit, ColumnUnit):
+            return self.raw_pass()
+        schema, nulls = self.config.schema, unit.nulls.value
+        transport = Transport.of(schema)
+        keyed = bounding.with_unit_keys(self.rows, unit.columns, nulls, transport.expressions())
+        reader: CodesReader = RowReader(transport)
+        if unit.bounding is Bounding.WEIGHT:
+            bounded = bounding.weigh(keyed, max_rows=unit.max_rows, nulls=nulls, nonce=secrets.randbits(62))
+        else:
+            words, reader = encoded_words(keyed, schema, transport)
+            bounded = bounding.sample(words, max_rows=unit.max_rows, nulls=nulls, nonce=_nonce(run_id))
+        self._bounded.append(bounded)
+        return MarginalPass(partial(count_rows_of, bounded.rows, reader), bounded.totals, self.unchanged)
+
+    def _count_plain(self, layout: CountingLayout) -> Counted:
+        source = self.config.input
+        plain = source.format == "parquet" and not source.options and source.filter is None
+        if self.from_path and plain:
+            splits = readable_directly(
+                self.session,
+                self.snapshot,
+                self.config.schema,
+                path=source.path,
+                partitions=partition_columns(self.snapshot),
+            )
+            if splits is not None:
+                try:
+                    return count_files(self.session, splits, self.config.schema, layout)
+                except Exception as error:
+                    log.info("reading the files directly failed (%s); Spark reads them", type(error).__name__)
+        transport = Transport.of(self.config.schema)
+        return count_rows_of(self.rows.select(*transport.expressions()), RowReader(transport), layout)
+
+
+def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None = None) -> OpenedInput:
+    """Opens the input and checks it against the schema; reads no row, unless it must be fingerprinted.
+
+    Args:
+        session: Spark's.
+        config: of the run.
+        table: a frame to use instead of what `input` names.
+
+    Raises:
+        InputError: it is missing, empty of files, not of its format, or not what the schema declares.
+        ConfigurationError: the filter is not row-wise.
+    """
+    source, unit, schema = config.input, config.privacy.unit, config.schema
+    by_path = table is None and source.path is not None
+    snapshot = snapshot_files(session, str(source.path)) if by_path else None
+    if table is None:
+        table = read_table(
+            session, path=source.path, table=source.table, format=source.format, options=source.options
+        )
+    partitions = partition_columns(snapshot) if snapshot else frozenset()
+    rows = filter_rows(table, source.filter)
+    require_columns(rows, schema, unit.columns, partitions)
+    needed = dict.fromkeys([*schema.names, *unit.columns])
+    rows = declared_columns(rows, schema, partitions).select(*[quoted(name) for name in needed])
+    return OpenedInput(session, config, rows, snapshot or snapshot_rows(rows), by_path)
+
+
+def _nonce(run_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big") >> 2

@@ -1,0 +1,54 @@
+"""The manifest: what a reader of the output must know, and may know."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from spark_dp.pipeline.config import RunConfig
+from spark_dp.pipeline.config_sections import ColumnUnit
+
+FORMAT = 1
+
+
+def promise_of(config: RunConfig, run_id: str) -> dict[str, Any]:
+    """States the promise of a run: JSON-able, and nothing exact about the table in it.
+
+    Guarantees: made of the configuration and a random run id alone.
+    """
+    privacy, unit = config.privacy, config.privacy.unit
+    spent = f"({privacy.budget.epsilon:g}, {privacy.budget.delta:g})-differential privacy"
+    whom = f"all rows of one {unit.label}" if isinstance(unit, ColumnUnit) else "one row"
+    change = "added or removed" if privacy.neighbours.value == "add_remove" else "replaced by another"
+    return {
+        "run_id": run_id,
+        "epsilon": float(privacy.budget.epsilon),
+        "delta": float(privacy.budget.delta),
+        "unit": unit.label,
+        "max_rows_per_unit": unit.max_rows,
+        "neighbours": privacy.neighbours.value,
+        "mechanism": config.mechanism.name,
+        "promise": f"{spent} for tables that differ in {whom}, {change}.",
+    }
+
+
+def manifest_of(statement: dict[str, Any], *, rows: int, generated: dict[str, Any], digest: str) -> bytes:
+    """Returns the manifest of an output table.
+
+    Args:
+        statement: `promise_of`, as the measurements were released with.
+        rows: of the output: post-processing of noisy counts, or declared.
+        generated: the settings of the generation.
+        digest: of model and settings: the same digest, the same rows.
+    """
+    facts = {
+        "format": FORMAT,
+        "what": "Synthetic rows, sampled from a model of noisy measurements. No row belongs to a person.",
+        "privacy": statement,
+        "rows": rows,
+        "generate_digest": digest,
+        "seed": generated["seed"],
+        "partition_by": generated["partition_by"],
+        "schema": generated["schema"],
+    }
+    return json.dumps(facts, indent=1, sort_keys=True).encode()

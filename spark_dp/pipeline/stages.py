@@ -1,0 +1,321 @@
+"""The stages, in the order of the data.
+
+    plan       configuration            ->  what will be asked, its noise, its cost                        free
+    measure    the table, the ledger    ->  released/measurements: noisy marginals                         SPENDS
+    fit        measurements             ->  released/model: the graphical model that agrees with them      free
+    generate   model                    ->  the output table and its manifest                              free
+    report     the above                ->  released/report                                                free
+    evaluate   the table, the output    ->  internal/evaluation.json                            NOT PRIVATE
+
+All below `measure` is post-processing of what it released: it can be repeated, lost and made again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from spark_dp.errors import ConfigurationError, InputError
+from spark_dp.evaluation.evaluate import Evaluation, evaluate_counts
+from spark_dp.evaluation.marginals import cliques_up_to
+from spark_dp.files import Folder
+from spark_dp.graphical.estimation import estimate
+from spark_dp.pipeline.artefacts import (
+    MEASUREMENTS,
+    MODEL,
+    REPORT,
+    measurement_files,
+    model_files,
+    read_measurements,
+    read_schema,
+    read_statement,
+)
+from spark_dp.pipeline.config import RunConfig
+from spark_dp.pipeline.inputs import contribution_of, open_input
+from spark_dp.pipeline.manifest import manifest_of, promise_of
+from spark_dp.pipeline.planning import RunPlan, plan_run
+from spark_dp.pipeline.progress import Progress
+from spark_dp.pipeline.report import report_text
+from spark_dp.pipeline.run_directory import Artefact, RunDirectory, digest_of
+from spark_dp.privacy.curator import Curator
+from spark_dp.privacy.ledger import Ledger
+from spark_dp.spark.counting import SparkMarginals, count_rows_of
+from spark_dp.spark.encode import RowReader
+from spark_dp.spark.environment import require_same_environment
+from spark_dp.spark.generate import CLOSURE_BYTES, ShippedPlan, generate_table
+from spark_dp.spark.histograms import counting_layout, split_vector
+from spark_dp.spark.packing import Transport
+from spark_dp.spark.session import open_session
+from spark_dp.spark.tables import declared_columns, read_table
+from spark_dp.spark.write import Output, publish, recover, require_writable, write_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+EVALUATION = "evaluation.json"
+COMPARED_CELLS = 1_000_000
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One run: its configuration, its directory, and Spark when a stage needs it.
+
+    Attributes:
+        config: of the run.
+        progress: where the stages say what they do.
+        table: a frame to measure instead of what `input` names.
+        session: the caller's, or started when first needed.
+    """
+
+    config: RunConfig
+    progress: Progress = field(default_factory=Progress)
+    table: DataFrame | None = None
+    session: SparkSession | None = None
+    directory: RunDirectory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.directory = RunDirectory.open(self.config.run.directory, self.config.run.key)
+
+    def spark(self) -> SparkSession:
+        """Returns the session, after its executors were found to be what the driver is."""
+        if self.session is None:
+            self.progress.say("starting Spark")
+            self.session = open_session(self.config.spark, app_name=f"spark-dp {self.config.run.key}")
+            require_same_environment(self.session)
+        return self.session
+
+    @property
+    def output(self) -> Output:
+        output = self.config.output
+        return Output(output.path, output.mode, output.partition_by)
+
+    @property
+    def settings_digest(self) -> str:
+        """Of all that decides what is measured, but for the input's content."""
+        return digest_of(self.config.measure_settings())
+
+
+def plan(run: Run) -> RunPlan:
+    """Plans the run and says what it will ask. Free: no table is opened, no ledger is charged."""
+    return plan_run(run.config)
+
+
+def measure(run: Run) -> Artefact:
+    """Releases noisy measurements of the table: the only stage that spends.
+
+    Guarantees: what is released is (epsilon, delta)-differentially private for the configured unit and adjacency,
+    with the epsilon and delta that the ledger was charged (`docs/privacy.md`). A run that is resumed replays what
+    was answered and is charged nothing more.
+    """
+    config, say = run.config, run.progress.say
+    planned = plan_run(config)
+    opened = open_input(run.spark(), config, run.table)
+    identity = digest_of({"settings": run.settings_digest, "input": opened.snapshot.digest})
+    released = run.directory.find(MEASUREMENTS)
+    if released is not None:
+        _require_same_settings(run, released)
+        _require_same_input(run, identity)
+        say("the measurements of this key are there already: nothing was spent again")
+        return released
+    account = Ledger.connect(config.privacy.ledger_url()).begin(
+        config.privacy.dataset,
+        config.run.key,
+        identity,
+        config.privacy.budget,
+        config.privacy.unit.label,
+        config.privacy.neighbours,
+    )
+    say(
+        f"reserved (ε, δ) = ({config.privacy.budget.epsilon:g}, {config.privacy.budget.delta:g}) of the account"
+    )
+    run.directory.state.write("measure_digest", identity.encode())
+    try:
+        curator = Curator(
+            domain=config.schema.domain,  # an attribute for each column, a cell for each declared value or bin
+            contribution=contribution_of(config),  # the weight that bounding leaves a unit
+            source=SparkMarginals(  # exact marginals of the bounded rows, counted when first asked for
+                config.schema.domain,
+                planned.queries.countable,
+                lambda: opened.bounded_pass(account.run_id),
+            ),
+            account=account,  # what may be spent
+            answers=run.directory.state.child(
+                "answers"
+            ),  # what was drawn, to be replayed and not drawn again
+        )
+        measurements = planned.mechanism.measure(curator, planned.queries, say)
+    finally:
+        opened.release()
+    statement = promise_of(config, account.run_id)
+    made = run.directory.commit(
+        MEASUREMENTS,
+        measurement_files(measurements, config.schema, statement),
+        inputs=run.settings_digest,
+    )
+    account.complete()
+    return made
+
+
+def fit(run: Run) -> Artefact:
+    """Fits the graphical model that agrees best with the measurements. Free: post-processing."""
+    measured = _measured(run)
+    max_cells = int(run.config.mechanism.max_model_mb * 1_000_000 / 8)
+    inputs = digest_of({"measurements": measured.digest, "max_cells": max_cells})
+    made = run.directory.find(MODEL)
+    if made is not None and made.inputs == inputs:
+        run.progress.say("the model of these measurements is there already")
+        return made
+    fitted = estimate(
+        read_schema(measured).domain,
+        read_measurements(measured),  # noisy marginals and the scale of their noise
+        max_cells=max_cells,
+    )
+    said = fitted.convergence
+    run.progress.say(
+        f"{fitted.model.cells:,} cells in {len(fitted.model.cliques)} cliques, {said.iterations} iterations; loss "
+        f"{said.loss:,.0f} at an expected noise floor of {said.noise_floor:,.0f}, proved within {said.gap:.3g} of the best"
+    )
+    if not said.converged:
+        run.progress.say(
+            "WARNING: the fit did not converge; the model is valid and private, but not the best one"
+        )
+    return run.directory.commit(MODEL, model_files(fitted.model, said), inputs=inputs)
+
+
+def generate(run: Run) -> dict[str, Any]:
+    """Writes the synthetic table. Free: a function of the model and the seed.
+
+    Returns:
+        The output's manifest.
+    """
+    measured, modelled = _measured(run), run.directory.require(MODEL, made_by="fit")
+    generated = run.config.generate_settings()
+    digest = digest_of({"model": modelled.digest, "settings": generated})
+    recover(run.output)
+    there = run.output.manifest()
+    if there is not None and _digest_in(there) == digest:
+        run.progress.say("the output of this model and seed is there already")
+        return dict(json.loads(there))
+    if not _is_ours(run):
+        require_writable(run.output)
+    session = run.spark()
+    run.directory.state.write("output", run.config.output.path.encode())
+    rows = rows_to_generate(run, modelled)
+    run.progress.say(f"{rows:,} rows to {run.config.output.path}")
+    table = generate_table(  # typed rows, a chunk a stream
+        session,
+        shipped(run, modelled),
+        run.config.schema,
+        rows=rows,
+        seed=run.config.run.seed,
+    )
+    write_rows(table, run.output, session, expected=rows)  # beside the output, and counted there
+    manifest = manifest_of(read_statement(measured), rows=rows, generated=generated, digest=digest)
+    publish(run.output, manifest)  # the old table or the new one, nothing between
+    return dict(json.loads(manifest))
+
+
+def report(run: Run) -> str:
+    """Writes a summary from released artefacts alone. Free."""
+    measured, modelled = _measured(run), run.directory.require(MODEL, made_by="fit")
+    text = report_text(
+        statement=read_statement(measured),
+        measurements=read_measurements(measured),
+        schema=read_schema(measured),
+        fitted=modelled.json("fit.json"),
+        manifest=json.loads(run.output.manifest() or b"{}"),
+    )
+    run.directory.commit(
+        REPORT,
+        {"report.txt": text.encode()},
+        inputs=digest_of({"measurements": measured.digest, "model": modelled.digest}),
+    )
+    return text
+
+
+def evaluate(run: Run) -> Evaluation:
+    """Compares the output with the input, marginal by marginal. NOT PRIVATE: for the owner alone."""
+    if run.output.manifest() is None:
+        raise InputError(
+            f"There is no finished output at {run.config.output.path!r} to evaluate. Run `spark-dp generate` first.",
+            field="output.path",
+        )
+    session, domain = run.spark(), run.config.schema.domain
+    opened = open_input(session, run.config, run.table)
+    cliques = cliques_up_to(domain, 2, max_cells=COMPARED_CELLS)
+    layout = counting_layout(cliques, domain)
+    transport = Transport.of(run.config.schema)
+    output = read_table(session, path=run.config.output.path)
+    synthetic = declared_columns(output, run.config.schema, frozenset(run.config.output.partition_by))
+    try:
+        raw = opened.raw_pass().run(layout)
+        bounded = opened.bounded_pass(read_statement(_measured(run))["run_id"]).run(layout)
+    finally:
+        opened.release()
+    made = count_rows_of(synthetic.select(*transport.expressions()), RowReader(transport), layout)
+    found = evaluate_counts(
+        *(split_vector(counted.vector, layout, cliques) for counted in (raw, bounded, made))
+    )
+    run.directory.internal.write(EVALUATION, json.dumps(found.facts(), indent=1).encode())
+    return found
+
+
+def _measured(run: Run) -> Artefact:
+    """The measurements of this configuration, or an error that says what to do."""
+    found = run.directory.require(MEASUREMENTS, made_by="measure")
+    _require_same_settings(run, found)
+    return found
+
+
+def _require_same_settings(run: Run, found: Artefact) -> None:
+    if found.inputs != run.settings_digest:
+        raise ConfigurationError(
+            f"run.key {run.config.run.key!r} holds measurements of another input, privacy, schema or mechanism. Nothing "
+            "was spent or changed. Restore that configuration, or choose another run.key.",
+            field="run.key",
+        )
+
+
+def _require_same_input(run: Run, identity: str) -> None:
+    before = run.directory.state.read("measure_digest")
+    if before is not None and before.decode() != identity:
+        raise ConfigurationError(
+            f"run.key {run.config.run.key!r} holds measurements of another state of the input: its files have changed "
+            "since. Nothing was spent. Choose another run.key to measure the table as it is now (it is charged "
+            "anew), or run `spark-dp fit`, `generate` and `report`, which do not read the input.",
+            field="run.key",
+        )
+
+
+def _is_ours(run: Run) -> bool:
+    """Whether an earlier attempt of this run began to write this output and did not finish."""
+    began = run.directory.state.read("output")
+    return (
+        began is not None
+        and began.decode() == run.config.output.path
+        and run.output.is_object_store
+        and run.output.manifest() is None
+    )
+
+
+def rows_to_generate(run: Run, modelled: Artefact) -> int:
+    """Returns how many rows are to be made: declared, or the noisy bounded total. Never an exact count."""
+    declared = run.config.output.rows
+    return declared if declared is not None else max(0, round(modelled.json("fit.json")["total"]))
+
+
+def shipped(run: Run, modelled: Artefact) -> ShippedPlan:
+    """Returns the model on its way to executors: in the task itself, or above 16 MiB as the file it is in."""
+    content = modelled.files["sampling.npz"]
+    if len(content) <= CLOSURE_BYTES:
+        return ShippedPlan(content)
+    folder: Folder = run.directory.folder.child(MODEL)
+    return ShippedPlan(None, folder.uri_of("sampling.npz"))
+
+
+def _digest_in(manifest: bytes) -> str | None:
+    try:
+        return str(json.loads(manifest)["generate_digest"])
+    except (ValueError, KeyError, TypeError):
+        return None

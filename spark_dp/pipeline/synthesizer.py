@@ -1,0 +1,112 @@
+"""The Python face: the same stages as the command line, on a Spark frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_dp.graphical.model import GraphicalModel
+from spark_dp.pipeline import stages
+from spark_dp.pipeline.artefacts import MODEL
+from spark_dp.pipeline.config import RunConfig, load_config
+from spark_dp.pipeline.planning import RunPlan
+from spark_dp.pipeline.progress import Progress
+from spark_dp.spark.generate import generate_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesizer:
+    """Fits a private model to a table, as a configuration says."""
+
+    config: RunConfig
+    progress: Progress
+
+    @classmethod
+    def from_config(
+        cls,
+        config: str | Path | RunConfig,
+        overrides: Sequence[str] = (),
+        *,
+        progress: Progress | None = None,
+    ) -> Synthesizer:
+        """Reads a configuration file (or takes one that was read).
+
+        Args:
+            config: a path, or a RunConfig.
+            overrides: assignments such as `privacy.epsilon=1`.
+            progress: where the stages say what they do; standard error by default.
+        """
+        read = config if isinstance(config, RunConfig) else load_config(config, overrides)
+        return cls(read, progress if progress is not None else Progress())
+
+    def plan(self) -> RunPlan:
+        """Returns what fitting will ask and cost. Free."""
+        return stages.plan(stages.Run(self.config, self.progress))
+
+    def fit(self, table: DataFrame | None = None) -> SyntheticModel:
+        """Measures the table, which SPENDS, and fits the model; a second time under the same key spends nothing.
+
+        Args:
+            table: a Spark frame with the schema's columns and the unit's; what `input` names where None.
+                `input.filter` applies to it too.
+        """
+        session = table.sparkSession if table is not None else None
+        run = stages.Run(self.config, self.progress, table=table, session=session)
+        with self.progress.stage("measure", "bound, count, and add noise"):
+            stages.measure(run)
+        with self.progress.stage("fit", "the graphical model that agrees best"):
+            stages.fit(run)
+        return SyntheticModel(self.config, run.spark())
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticModel:
+    """A fitted model: all that it gives is post-processing, and free."""
+
+    config: RunConfig
+    session: SparkSession
+
+    @property
+    def epsilon(self) -> float:
+        """The epsilon that was spent."""
+        return float(self.config.privacy.budget.epsilon)
+
+    @property
+    def delta(self) -> float:
+        """The delta that was spent."""
+        return float(self.config.privacy.budget.delta)
+
+    @property
+    def model(self) -> GraphicalModel:
+        """The graphical model, for marginals of any columns."""
+        found = self._run().directory.require(MODEL, made_by="fit")
+        return GraphicalModel.from_bytes(found.files["model.npz"])
+
+    def sample(self, rows: int | None = None, seed: int | None = None) -> DataFrame:
+        """Returns synthetic rows as a Spark frame with the declared schema.
+
+        Args:
+            rows: how many; the configuration's, or the noisy bounded total, where None.
+            seed: of the generation; the configuration's where None.
+        """
+        run = self._run()
+        modelled = run.directory.require(MODEL, made_by="fit")
+        return generate_table(
+            self.session,
+            stages.shipped(run, modelled),
+            self.config.schema,
+            rows=stages.rows_to_generate(run, modelled) if rows is None else rows,
+            seed=self.config.run.seed if seed is None else seed,
+        )
+
+    def write(self) -> None:
+        """Writes the configured output, with its manifest."""
+        stages.generate(self._run())
+
+    def _run(self) -> stages.Run:
+        return stages.Run(self.config, Progress(None), session=self.session)

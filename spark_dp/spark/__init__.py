@@ -1,0 +1,1 @@
+"""The table side: reading, encoding, bounding and counting on executors, and generating in parallel."""

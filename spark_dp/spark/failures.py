@@ -1,0 +1,95 @@
+"""Spark's failures, told without a private value.
+
+Spark's messages hold cells of the table (a failed cast prints the value it could not cast), and paths hold
+values of partition columns. What is passed on is the kind of failure, Spark's own error class, and the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from spark_dp.errors import InputError, SparkDPError, TransientError
+
+_PARTITION = re.compile(r"(?:(?<=/)|^)([^/=]+)=[^/]*(?=/)")
+_CORRUPT = re.compile(
+    r"is not a Parquet file|FAILED_READ_FILE|CANNOT_READ_FILE|ParquetDecodingException|"
+    r"Could not read footer|ParquetEncodingException|corrupt|Unable to read|magic number",
+    re.IGNORECASE,
+)
+
+
+def redact_path(path: str) -> str:
+    """Returns the path with the values of partition folders left out: `ds=2013-01-01` becomes `ds=*`."""
+    return _PARTITION.sub(r"\1=*", path)
+
+
+@contextmanager
+def told_without_values(doing: str, *, field: str = "input", files: Sequence[str] = ()) -> Iterator[None]:
+    """Turns whatever Spark raises inside into an error that holds no value of a row.
+
+    Args:
+        doing: what was being done, as the message says it: "counting the marginals".
+        field: the setting to look at.
+        files: the input's files, to say which of them a failure is about.
+
+    Raises:
+        InputError: a file could not be read, or a row broke an expression of the user's own.
+        TransientError: anything else the engine failed with.
+    """
+    try:
+        yield
+    except SparkDPError:
+        raise
+    except Exception as error:
+        raise _translate(error, doing, field, files) from None
+
+
+def condition_of(error: Exception) -> str | None:
+    """Returns Spark's own name of a failure, such as CAST_INVALID_INPUT.
+
+    It is asked for and never read out of the message, where a value in brackets looks the same.
+    """
+    for name in ("getCondition", "getErrorClass"):
+        ask = getattr(error, name, None)
+        try:
+            found = ask() if callable(ask) else None
+        except Exception:
+            found = None
+        if found:
+            return str(found)
+    return None
+
+
+def _file_at_fault(error: Exception) -> list[str]:
+    if not (condition_of(error) or "").startswith(("FAILED_READ_FILE", "CANNOT_READ_FILE")):
+        return []
+    ask = getattr(error, "getMessageParameters", None)
+    path = (ask() or {}).get("path") if callable(ask) else None
+    return [redact_path(path)] if path else []
+
+
+def _translate(error: Exception, doing: str, field: str, files: Sequence[str]) -> SparkDPError:
+    said = str(error)
+    condition = condition_of(error)
+    named = f"{type(error).__name__} {condition}" if condition else type(error).__name__
+    touched = _file_at_fault(error) or [redact_path(f) for f in files if f.rsplit("/", 1)[-1] in said]
+    if _CORRUPT.search(said):
+        which = f"the file {touched[0]}" if touched else "a file of the input"
+        return InputError(
+            f"While {doing}, {which} could not be read as declared ({named}). No query was answered from it. "
+            "Repair or remove it, and run the same key again.",
+            field=field,
+        )
+    if re.search(r"CAST_INVALID_INPUT|DIVIDE_BY_ZERO|ARITHMETIC_OVERFLOW|CANNOT_PARSE", said):
+        return InputError(
+            f"While {doing}, a row broke an expression ({named}). No query was answered. If input.filter casts or "
+            "divides, write it with try_cast or try_divide, which give null instead of failing.",
+            field="input.filter",
+        )
+    return TransientError(
+        f"While {doing}, Spark failed ({named}). No query was answered by this step. Its message is withheld, for it "
+        "may hold values of rows; see Spark's own log. The same key can be run again.",
+        field=field,
+    )

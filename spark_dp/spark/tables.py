@@ -1,0 +1,192 @@
+"""Reading the input through Spark's own reader, and checking it against what the schema declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from spark_dp.errors import ConfigurationError, InputError, nearest
+from spark_dp.schema.table import TableSchema
+from spark_dp.schema.types import StorageType
+from spark_dp.spark.failures import condition_of, told_without_values
+from spark_dp.spark.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import DataType
+
+_WIDENS = {
+    "smallint": {"tinyint"},
+    "int": {"tinyint", "smallint"},
+    "bigint": {"tinyint", "smallint", "int"},
+    "double": {"float"},
+}
+_NOT_ROW_WISE = re.compile(
+    r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
+    r"input_file_\w+|current_(date|timestamp|time|timezone|user|catalog|database|schema)|curdate|now|"
+    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|exists|over)(?!\w)",
+    re.IGNORECASE,
+)
+_COMMENT = re.compile(r"--|/\*")
+_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`(?!\s*\()", re.DOTALL)
+_UNIT_TYPES = re.compile(r"string|tinyint|smallint|int|bigint|binary|decimal\(\d+,0\)|(var)?char\(\d+\)")
+
+
+def read_table(
+    session: SparkSession,
+    *,
+    path: str | None,
+    table: str | None = None,
+    format: str = "parquet",  # noqa: A002  the setting's name
+    options: Mapping[str, str] | None = None,
+) -> DataFrame:
+    """Opens the table; no row is read yet.
+
+    Raises:
+        InputError: it is not there, or is not of this format.
+    """
+    reader = session.read.format(format).options(**dict(options or {}))
+    source = f"input.table {table!r}" if table else f"input.path {path!r}"
+    try:
+        opened = reader.table(table) if table else reader.load(path)
+        _ = opened.schema
+    except Exception as error:
+        raise InputError(
+            f"{source} could not be opened as {format} ({_kind(error)}). Nothing was spent. Check that it is there, "
+            f"is not empty, may be read, and is of format {format!r} (input.format).",
+            field="input.table" if table else "input.path",
+        ) from None
+    return opened
+
+
+def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
+    """Keeps the rows for which a row-wise SQL condition is true.
+
+    A condition that looks at other rows, at the clock or at chance would let one unit's rows decide about
+    another's, or change between passes, so it is refused.
+
+    Raises:
+        ConfigurationError: the condition is not row-wise, or Spark cannot understand it.
+    """
+    if condition is None:
+        return rows
+    # A comment may hide where a literal begins.
+    bare = _QUOTED.sub("''", condition)
+    found = _COMMENT.search(bare) or _NOT_ROW_WISE.search(bare)
+    if found:
+        raise ConfigurationError(
+            f"input.filter uses {found.group(0)!r}. A filter may look at one row at a time only: no subquery, window, "
+            "clock, random number or comment. Nothing was read or spent. Quote a column of such a name: `name`.",
+            field="input.filter",
+        )
+    try:
+        kept = rows.where(condition)
+        _ = kept.schema
+    except Exception as error:
+        raise ConfigurationError(
+            f"input.filter is not a condition that Spark understands on this table ({_kind(error)}). "
+            "Nothing was read or spent.",
+            field="input.filter",
+        ) from None
+    return kept
+
+
+def partition_columns(snapshot: Snapshot) -> frozenset[str]:
+    """Returns the names of the Hive partition columns in the files' paths (`ds=01/part-0.parquet`: ds)."""
+    keys = (re.findall(r"(?<=/)([^/=]+)=[^/]*(?=/)", path) for path, _, _ in snapshot.files)
+    return frozenset(name for found in keys for name in found)
+
+
+def require_columns(
+    rows: DataFrame,
+    schema: TableSchema,
+    unit: Sequence[str],
+    partitions: frozenset[str] = frozenset(),
+) -> None:
+    """Checks that the table has every declared column in its declared type, and ids of an allowed type.
+
+    Raises:
+        ConfigurationError: a column's name is one of ours.
+        InputError: a column is missing or of another type; names the column, both types and the choices.
+    """
+    have = {field.name: field.dataType for field in rows.schema.fields}
+    for column in schema.columns:
+        field = f"schema.{column.name}"
+        if column.name.startswith("__"):
+            raise ConfigurationError(
+                f"Column {column.name!r} begins with two underscores, which are kept for columns of spark-dp's own. "
+                "Nothing was spent. Rename it when the table is written, or leave it out of the schema.",
+                field=field,
+            )
+        found = _require_present(column.name, have, field)
+        if not _matches(found, column.type, column.name in partitions):
+            raise InputError(
+                f"Column {column.name!r} is declared as {column.type}, and the table has it as "
+                f"{_spark_name(found)}. Nothing was spent. Change {field}.type, or cast the column when the "
+                "table is written.",
+                field=f"{field}.type",
+            )
+    for name in unit:
+        found = _require_present(name, have, "privacy.unit.column")
+        if not _UNIT_TYPES.fullmatch(found.simpleString()):
+            raise InputError(
+                f"privacy.unit.column {name!r} has type {found.simpleString()}. A unit's id is a string, an integer, "
+                "a decimal without fraction or binary: equal ids of other types may not be recognised as equal. "
+                "Nothing was spent. Cast it when the table is written.",
+                field="privacy.unit.column",
+            )
+
+
+def declared_columns(
+    rows: DataFrame, schema: TableSchema, partitions: frozenset[str] = frozenset()
+) -> DataFrame:
+    """Returns the rows with each declared column in its declared type, other columns as they are.
+
+    Partition columns come as strings and are parsed without failing: what does not parse is null.
+    """
+    from pyspark.sql import functions as F
+
+    for column in schema.columns:
+        if column.name in partitions and column.type.name != "string":
+            parsed = F.expr(f"try_cast({quoted(column.name)} AS {column.type.spark_ddl})")
+            rows = rows.withColumn(column.name, parsed)
+    return rows
+
+
+def quoted(name: str) -> str:
+    """Returns the column's name as Spark SQL wants it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def count_rows(rows: DataFrame, doing: str) -> int:
+    """Counts the rows of an output. Never of an input: that number is exact."""
+    with told_without_values(doing, field="output.path"):
+        return int(rows.count())
+
+
+def _require_present(name: str, have: Mapping[str, DataType], field: str) -> DataType:
+    if name not in have:
+        raise InputError(
+            f"The table has no column {name!r} ({field}). It has: {', '.join(have)}.{nearest(name, have)} "
+            "Nothing was spent.",
+            field=field,
+        )
+    return have[name]
+
+
+def _matches(found: DataType, declared: StorageType, is_partition: bool) -> bool:
+    have, want = found.simpleString(), declared.spark_ddl.lower()
+    if want == "string":
+        return have == "string" or re.fullmatch(r"(var)?char\(\d+\)", have) is not None
+    return have == want or have in _WIDENS.get(want, ()) or (is_partition and have == "string")
+
+
+def _spark_name(found: DataType) -> str:
+    names = {"int": "integer", "bigint": "long", "smallint": "short", "tinyint": "byte"}
+    have = str(found.simpleString())
+    return names.get(have, have)
+
+
+def _kind(error: Exception) -> str:
+    return condition_of(error) or type(error).__name__

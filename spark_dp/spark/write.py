@@ -1,0 +1,182 @@
+"""Writing the output so that readers see the old table or the new one, and nothing between.
+
+Spark's own overwrite empties the old table first. Here the new one is written to a folder beside it, counted, given
+its manifest, and only then renamed into place; the old one is set aside until that is done. Object stores have no
+rename: there the output goes to a new path, and its manifest, written last, says that it is whole.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pyarrow import fs
+
+from spark_dp.errors import ConfigurationError, InternalError, OutputExistsError
+from spark_dp.files import Folder
+from spark_dp.spark.failures import told_without_values
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+MANIFEST = "_manifest.json"
+_OBJECT_STORE = re.compile(r"^(s3|s3a|s3n|gs|gcs|abfss?|wasbs?)://")
+
+
+class OutputMode(StrEnum):
+    """What to do with an output that is there already."""
+
+    ERROR = "error"
+    OVERWRITE = "overwrite"
+    OVERWRITE_PARTITIONS = "overwrite_partitions"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where the synthetic table goes, and how.
+
+    Attributes:
+        path: as Spark writes it; renamed through pyarrow.fs.
+        mode: what to do with a table that is there.
+        partition_by: columns that become folders.
+    """
+
+    path: str
+    mode: OutputMode
+    partition_by: tuple[str, ...] = ()
+
+    @property
+    def is_object_store(self) -> bool:
+        return _OBJECT_STORE.match(self.path) is not None
+
+    @property
+    def folder(self) -> Folder:
+        """The output itself, through pyarrow.fs: `s3a` is its `s3`."""
+        return Folder.open(re.sub(r"^s3[an]://", "s3://", self.path))
+
+    @property
+    def staging(self) -> str:
+        """The folder beside the output in which the new table is made."""
+        return _beside(self.path, "staging")
+
+    def manifest(self) -> bytes | None:
+        """Returns the manifest of the table that is there, or None."""
+        return self.folder.read(MANIFEST)
+
+
+def require_writable(output: Output) -> None:
+    """Checks, before anything is spent, that the output may go where it is to go.
+
+    Raises:
+        OutputExistsError: something is there and the mode is `error`, or the place cannot be replaced safely.
+    """
+    if output.mode is OutputMode.OVERWRITE_PARTITIONS and not output.partition_by:
+        raise ConfigurationError(
+            "output.mode is overwrite_partitions, and output.partition_by names no column. Nothing was spent. Name "
+            "the columns, or choose mode: overwrite.",
+            field="output.mode",
+        )
+    if output.is_object_store and output.mode is not OutputMode.ERROR:
+        raise ConfigurationError(
+            f"output.mode is {output.mode.value}, and {output.path!r} is on an object store, where a table cannot be "
+            "replaced in one step. Nothing was spent. Write each run to a path of its own, with mode: error.",
+            field="output.mode",
+        )
+    if output.mode is OutputMode.ERROR and not output.folder.is_empty():
+        raise OutputExistsError(
+            f"output.path {output.path!r} is there already and output.mode is 'error'. Nothing was spent or changed. "
+            "Choose another path, or mode: overwrite.",
+            field="output.path",
+        )
+
+
+def write_rows(rows: DataFrame, output: Output, session: SparkSession, *, expected: int) -> str:
+    """Writes the rows as Parquet to the staging folder (on object stores: to the output) and counts them there.
+
+    Returns:
+        The path that was written.
+    """
+    target = output.path if output.is_object_store else output.staging
+    # Static, whatever the session says: what a failed attempt left in the staging folder must go.
+    writer = rows.write.mode("overwrite").option("partitionOverwriteMode", "static")
+    # Without rows there would be no file that states the schema, below partition folders.
+    if output.partition_by and expected:
+        writer = writer.partitionBy(*output.partition_by)
+    with told_without_values("writing the synthetic table", field="output.path"):
+        writer.parquet(target)
+        found = session.read.parquet(target).count()
+    if found != expected:
+        raise InternalError(
+            f"The synthetic table was written with {found} rows instead of {expected}. The output was left as it was."
+        )
+    return target
+
+
+def publish(output: Output, manifest: bytes) -> None:
+    """Puts the manifest into what was written, and what was written into its place.
+
+    Guarantees: at every moment the output is the old table, whole, or the new one, whole; `overwrite_partitions`
+    replaces one partition folder after the other. A crash between two renames is mended by `recover`.
+    """
+    if output.is_object_store:
+        output.folder.write(MANIFEST, manifest)
+        return
+    filesystem, staging = _open(output.staging)
+    _, final = _open(output.path)
+    if output.mode is OutputMode.OVERWRITE_PARTITIONS and _exists(filesystem, final):
+        _replace_partitions(filesystem, staging, final)
+        output.folder.write(MANIFEST, manifest)
+        return
+    Folder.open(output.staging).write(MANIFEST, manifest)
+    previous = _open(_beside(output.path, "previous"))[1]
+    if _exists(filesystem, final):
+        if _exists(filesystem, previous):
+            filesystem.delete_dir(previous)
+        filesystem.move(final, previous)
+    filesystem.move(staging, final)
+    if _exists(filesystem, previous):
+        filesystem.delete_dir(previous)
+
+
+def recover(output: Output) -> None:
+    """Mends what a crash between two renames left: without an output, the one that was set aside comes back."""
+    if output.is_object_store:
+        return
+    filesystem, final = _open(output.path)
+    previous = _open(_beside(output.path, "previous"))[1]
+    if not _exists(filesystem, previous):
+        return
+    if _exists(filesystem, final):
+        filesystem.delete_dir(previous)
+    else:
+        filesystem.move(previous, final)
+
+
+def _replace_partitions(filesystem: fs.FileSystem, staging: str, final: str) -> None:
+    files = filesystem.get_file_info(fs.FileSelector(staging, recursive=True))
+    made = [f.path.rsplit("/", 1)[0] for f in files if f.type == fs.FileType.File]
+    leaves = sorted({leaf for leaf in made if "=" in leaf[len(staging) :]})
+    for leaf in leaves:
+        target = final + leaf[len(staging) :]
+        if _exists(filesystem, target):
+            filesystem.delete_dir(target)
+        filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
+        filesystem.move(leaf, target)
+    filesystem.delete_dir(staging)
+
+
+def _beside(path: str, what: str) -> str:
+    folder, _, name = path.rstrip("/").rpartition("/")
+    hidden = f"_{name}.{what}"
+    return f"{folder}/{hidden}" if folder or path.startswith("/") else hidden
+
+
+def _open(path: str) -> tuple[fs.FileSystem, str]:
+    folder = Folder.open(path)
+    return folder.filesystem, folder.path
+
+
+def _exists(filesystem: fs.FileSystem, path: str) -> bool:
+    return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)
