@@ -1,9 +1,9 @@
 """Differentially private synthetic tables on Apache Spark.
 
-    from spark_dp import Synthesizer
+from spark_dp import Synthesizer
 
-    model = Synthesizer.from_config("conf/runs/flights.yaml").fit(table)
-    synthetic = model.sample(rows=1_000_000)
+model = Synthesizer.from_config("conf/runs/flights.yaml").fit(table)
+synthetic = model.sample(rows=1_000_000)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spark_dp.pipeline.synthesizer import Synthesizer, SyntheticModel
 
 __version__ = "0.1.0"
-__all__ = ["SyntheticModel", "Synthesizer", "__version__"]
+__all__ = ["Synthesizer", "SyntheticModel", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

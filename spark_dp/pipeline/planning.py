@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from spark_dp.errors import DomainTooLargeError
@@ -103,8 +104,13 @@ class RunPlan:
         return found
 
 
-def plan_run(config: RunConfig) -> RunPlan:
+def plan_run(config: RunConfig, *, rho: Fraction | None = None) -> RunPlan:
     """Plans a run and checks that it fits.
+
+    Args:
+        config: of the run.
+        rho: what the ledger has reserved; what epsilon and delta pay for where None. (Another machine may
+            convert them to another last bit.)
 
     Raises:
         ConfigurationError: the mechanism is unknown, or the workload makes no sense.
@@ -121,7 +127,7 @@ def plan_run(config: RunConfig) -> RunPlan:
     )
     queries = mechanism.plan(
         domain,
-        rho=config.privacy.budget.rho,
+        rho=config.privacy.budget.rho if rho is None else rho,
         contribution=contribution_of(config),
         workload=workload,
         max_cells=model_cells,

@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spark_dp.errors import ConfigurationError, InputError
+from spark_dp.errors import ConfigurationError, InputError, SparkDPError
 from spark_dp.evaluation.evaluate import Evaluation, evaluate_counts
 from spark_dp.evaluation.marginals import cliques_up_to
 from spark_dp.files import Folder
@@ -40,6 +40,7 @@ from spark_dp.pipeline.report import report_text
 from spark_dp.pipeline.run_directory import Artefact, RunDirectory, digest_of
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.ledger import Ledger
+from spark_dp.privacy.run_account import RunAccount
 from spark_dp.spark.counting import SparkMarginals, count_rows_of
 from spark_dp.spark.encode import RowReader
 from spark_dp.spark.environment import require_same_environment
@@ -110,14 +111,13 @@ def measure(run: Run) -> Artefact:
     """
     config, say = run.config, run.progress.say
     planned = plan_run(config)
+    released = run.directory.find(MEASUREMENTS)
+    if released is None:
+        _require_account(config)  # before Spark is started
     opened = open_input(run.spark(), config, run.table)
     identity = digest_of({"settings": run.settings_digest, "input": opened.snapshot.digest})
-    released = run.directory.find(MEASUREMENTS)
     if released is not None:
-        _require_same_settings(run, released)
-        _require_same_input(run, identity)
-        say("the measurements of this key are there already: nothing was spent again")
-        return released
+        return _replayed(run, released, identity)
     account = Ledger.connect(config.privacy.ledger_url()).begin(
         config.privacy.dataset,
         config.run.key,
@@ -144,7 +144,10 @@ def measure(run: Run) -> Artefact:
                 "answers"
             ),  # what was drawn, to be replayed and not drawn again
         )
-        measurements = planned.mechanism.measure(curator, planned.queries, say)
+        measurements = planned.mechanism.measure(curator, plan_run(config, rho=account.rho).queries, say)
+    except SparkDPError:
+        _give_back(run, account)
+        raise
     finally:
         opened.release()
     statement = promise_of(config, account.run_id)
@@ -259,6 +262,27 @@ def evaluate(run: Run) -> Evaluation:
     )
     run.directory.internal.write(EVALUATION, json.dumps(found.facts(), indent=1).encode())
     return found
+
+
+def _give_back(run: Run, account: RunAccount) -> None:
+    """A failure that answered nothing costs nothing. If the ledger cannot be asked, the reservation stands."""
+    try:
+        if account.void_if_unanswered():
+            run.progress.say("nothing was answered: what was reserved is given back")
+    except SparkDPError:
+        run.progress.say("the reservation stands, for the ledger could not be asked; the same key resumes it")
+
+
+def _require_account(config: RunConfig) -> None:
+    Ledger.connect(config.privacy.ledger_url()).show(config.privacy.dataset)
+
+
+def _replayed(run: Run, released: Artefact, identity: str) -> Artefact:
+    """The measurements that are there, if they are of this configuration and this state of the input."""
+    _require_same_settings(run, released)
+    _require_same_input(run, identity)
+    run.progress.say("the measurements of this key are there already: nothing was spent again")
+    return released
 
 
 def _measured(run: Run) -> Artefact:

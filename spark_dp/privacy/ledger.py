@@ -62,7 +62,7 @@ class RunView:
         dataset, key: how the owner names it.
         run_id: random; the only name that may be published.
         epsilon, delta, rho: what it reserved.
-        status: 'running' or 'complete'.
+        status: 'running', 'complete', or 'voided' where it failed before any answer and was given back.
         created_at: UTC, ISO 8601.
         queries: those reserved so far.
     """
@@ -181,12 +181,16 @@ class Ledger:
             ConfigurationError: with field `run.key`: the key belongs to another measurement.
             RhoExceededError: the account is closed, or too little is left.
         """
+        # A voided run counts as none: it charged nothing and released nothing.
         with guarded(), self._engine.begin() as connection:
             account = _account(connection, dataset, lock=True)
             _require_same_promise(account, unit, neighbours)
             run = connection.execute(
                 sa.select(runs).where(runs.c.dataset == dataset, runs.c.key == key)
             ).first()
+            if run is not None and run.status == "voided":
+                _require_affordable(account, _spent(connection, dataset), budget, key)
+                return self._begin_again(connection, run, measure_digest, budget)
             if run is not None:
                 _require_same_run(run, measure_digest, budget)
                 epoch = run.epoch + 1
@@ -214,6 +218,27 @@ class Ledger:
         if row is None:
             raise LedgerError("The ledger's database did not name the run that it stored. Nothing was drawn.")
         return RunAccount(self._engine, row=row[0], run_id=run_id, rho=budget.rho, epoch=1)
+
+    def _begin_again(
+        self, connection: sa.Connection, run: sa.Row[Any], measure_digest: str, budget: PrivacyBudget
+    ) -> RunAccount:
+        """Charges a key anew whose run was voided: nothing of that run was ever released."""
+        run_id, epoch = secrets.token_hex(16), run.epoch + 1
+        connection.execute(
+            runs.update()
+            .where(runs.c.id == run.id)
+            .values(
+                run_id=run_id,
+                measure_digest=measure_digest,
+                epsilon=float(budget.epsilon),
+                delta=float(budget.delta),
+                rho=str(budget.rho),
+                status="running",
+                epoch=epoch,
+                created_at=now(),
+            )
+        )
+        return RunAccount(self._engine, row=run.id, run_id=run_id, rho=budget.rho, epoch=epoch)
 
     def show(self, dataset: str) -> AccountView:
         """Returns what an account may spend and has spent.
@@ -310,7 +335,9 @@ def _rho(account: sa.Row[Any]) -> Fraction:
 
 
 def _spent(connection: sa.Connection, dataset: str) -> Fraction:
-    reserved = connection.scalars(sa.select(runs.c.rho).where(runs.c.dataset == dataset))
+    reserved = connection.scalars(
+        sa.select(runs.c.rho).where(runs.c.dataset == dataset, runs.c.status != "voided")
+    )
     return sum(map(parse_fraction, reserved), Fraction(0))
 
 

@@ -54,7 +54,9 @@ runs: Final = sa.Table(
     sa.Column("epsilon", sa.Double, nullable=False),
     sa.Column("delta", sa.Double, nullable=False),
     sa.Column("rho", sa.Text, nullable=False),  # reserved as a whole when the run starts
-    sa.Column("status", sa.Text, sa.CheckConstraint("status IN ('running', 'complete')"), nullable=False),
+    sa.Column(
+        "status", sa.Text, sa.CheckConstraint("status IN ('running', 'complete', 'voided')"), nullable=False
+    ),
     sa.Column(
         "epoch", sa.Integer, nullable=False
     ),  # how many drivers have held the run, the last one holds it

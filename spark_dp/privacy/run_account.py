@@ -175,6 +175,28 @@ class RunAccount:
             self._hold(connection)
             connection.execute(runs.update().where(runs.c.id == self._row).values(status="complete"))
 
+    def void_if_unanswered(self) -> bool:
+        """Gives back what the run reserved, if none of its queries was answered: its failure released nothing.
+
+        Guarantees: a voided run can neither reserve nor answer any more, in this driver or an earlier one, so
+        that what it gave back is not spent twice. The key is free for a new run.
+
+        Returns:
+            Whether it was given back.
+        """
+        with guarded(), self._engine.begin() as connection:
+            self._hold(connection)
+            answered = connection.execute(
+                sa.select(queries.c.ordinal).where(queries.c.run == self._row, queries.c.state == "answered")
+            ).first()
+            if answered is not None:
+                return False
+            connection.execute(queries.delete().where(queries.c.run == self._row))
+            connection.execute(
+                runs.update().where(runs.c.id == self._row).values(status="voided", epoch=self._epoch + 1)
+            )
+        return True
+
     def _hold(self, connection: sa.Connection) -> sa.Row[Any]:
         run = connection.execute(sa.select(runs).where(runs.c.id == self._row).with_for_update()).first()
         if run is None:

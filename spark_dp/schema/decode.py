@@ -18,7 +18,7 @@ _BLOCK = 2**14  # rows whose intermediate products fit a processor's cache
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(2**32 - 1)
 
-Codes = NDArray[np.signedinteger]
+Codes = NDArray[np.integer]
 Draws = NDArray[np.uint64]
 Plan = Callable[[Codes, Draws], pa.Array]
 

@@ -12,7 +12,9 @@ from spark_dp.privacy.measurement import Measurement
 from spark_dp.schema.domain import Clique, Domain
 
 
-def measurement(clique: Clique, values: NDArray[np.float64] | Sequence[float], sigma: float = 1.0) -> Measurement:
+def measurement(
+    clique: Clique, values: NDArray[np.float64] | Sequence[float], sigma: float = 1.0
+) -> Measurement:
     """Returns a measurement with exactly these values, to the nearest 2^-20 rows."""
     unit = 1 << 20
     noisy = np.asarray(np.rint(np.asarray(values, dtype=np.float64) * unit), dtype=np.int64)

@@ -18,6 +18,7 @@ from spark_dp.errors import (
 )
 from spark_dp.privacy.accounting import zcdp_epsilon, zcdp_rho
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.events import GaussianEvent
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
@@ -27,6 +28,7 @@ RACE = """
 import sys
 from spark_dp.errors import BudgetExceededError
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.events import GaussianEvent
 from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.sensitivity import Neighbours
 ledger = Ledger.connect(sys.argv[1])
@@ -317,3 +319,25 @@ def test_two_processes_cannot_both_spend_the_last_part(desk: Desk):
     assert sum(won) == affordable > 1
     view = desk.ledger.show("last")
     assert view.spent_rho == affordable * rho <= view.rho
+
+
+def test_a_run_that_failed_before_any_answer_is_given_back(desk):
+    account = desk.begin()
+    account.reserve(0, "q", "measure", "0" * 64, GaussianEvent(mu_squared=BUDGET.rho))
+    assert desk.ledger.show(DATASET).spent_rho == BUDGET.rho
+    assert account.void_if_unanswered()
+    assert desk.ledger.show(DATASET).spent_rho == 0
+    with pytest.raises(LedgerError):
+        account.mark_answered(0, "0" * 64)
+    again = desk.begin()
+    assert again.find(0) is None
+    assert desk.ledger.show(DATASET).spent_rho == BUDGET.rho
+
+
+def test_a_run_with_an_answer_is_not_given_back(desk):
+    account = desk.begin()
+    account.reserve(0, "q", "measure", "0" * 64, GaussianEvent(mu_squared=BUDGET.rho))
+    account.mark_answered(0, "0" * 64)
+    assert not account.void_if_unanswered()
+    assert desk.ledger.show(DATASET).spent_rho == BUDGET.rho
+    account.complete()

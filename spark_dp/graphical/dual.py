@@ -1,0 +1,244 @@
+"""The dual of the estimation problem: one multiplier for each agreement that the tables must reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from spark_dp.graphical.convergence import Target
+from spark_dp.graphical.inference import BeliefPropagation, Placement, Tables
+
+Vector = NDArray[np.float64]
+
+_RIDGE = 1e-11
+_CONJUGATE_ROUNDS = 60
+_LARGEST_DENSE_SYSTEM = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """Equations `sum of sign * marginal = constant`, one for each cell of a shared marginal."""
+
+    cells: slice
+    terms: tuple[tuple[int, Placement, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DualPoint:
+    """The best tables for given multipliers, and what they say of the dual function there.
+
+    Attributes:
+        multipliers: one per equation.
+        value: the dual function: a lower bound on the penalised loss.
+        violation: left side less right side of each equation, the dual function's gradient.
+        tables: of the tree's cliques, non-negative, in rows; they agree only at the optimum.
+    """
+
+    multipliers: Vector
+    value: float
+    violation: Vector
+    tables: Tables
+
+
+class DualProblem:
+    """The estimation problem with consistency moved into the objective by multipliers.
+
+    Minimise sum q (z - y)^2 / 2 over tables z >= 0 with A z = b. The tables are those of the tree's cliques,
+    with q = 1 / variance where a clique was measured itself and q = 0 where it was not (triangulation made
+    it, or only parts of it were measured), and one free table for each target smaller than its clique.
+    The equations A z = b say that neighbours agree on their separator, that a root holds all rows, and that
+    a free table is the marginal of its clique; the multipliers x, one an equation, are few: some hundreds
+    where the model has ten thousands of cells. A free table follows from its multipliers, z = y - x / q.
+    """
+
+    def __init__(self, propagation: BeliefPropagation, targets: Sequence[Target], total: float) -> None:
+        self.propagation = propagation
+        self.targets = tuple(targets)
+        tree = propagation.tree
+        self.measured = frozenset(t.node for t in self.targets if not t.place.lost)
+        shapes = [tree.domain.shape(clique) for clique in tree.cliques]
+        self.centres: Tables = [np.zeros(shape) for shape in shapes]
+        self.precisions = [0.0] * len(shapes)
+        for target in self.targets:
+            if not target.place.lost:
+                self.centres[target.node] = target.values
+                self.precisions[target.node] = 1.0 / target.variance
+        self._smaller = [i for i, t in enumerate(self.targets) if t.place.lost]
+        self._agreements: list[_Agreement] = []
+        size = 0
+
+        def add(*terms: tuple[int, Placement, int]) -> slice:
+            nonlocal size
+            cells = slice(size, size + int(np.prod(terms[0][1].shape)))
+            self._agreements.append(_Agreement(cells, terms))
+            size = cells.stop
+            return cells
+
+        self._constant_at: list[int] = []
+        for node, parent in enumerate(tree.parents):
+            if parent >= 0:
+                add((node, propagation.inside[node], 1), (parent, propagation.above[node], -1))
+            else:
+                self._constant_at.append(add((node, propagation.inside[node], 1)).start)
+        self._free_cells = [add((self.targets[i].node, self.targets[i].place, -1)) for i in self._smaller]
+        self.size = size
+        self.constant = np.zeros(size)
+        self.constant[self._constant_at] = total
+        self._free_variance = np.zeros(size)
+        for i, cells in zip(self._smaller, self._free_cells, strict=True):
+            self._free_variance[cells] = self.targets[i].variance
+
+    @property
+    def is_decomposable(self) -> bool:
+        """Whether every clique of the tree was measured itself: the best tables have a closed form."""
+        return all(self.precisions)
+
+    def evaluate(self, multipliers: Vector) -> DualPoint:
+        """Returns the best tables at these multipliers, max(0, y - s w) with w the multipliers spread out.
+
+        Only for a decomposable problem: elsewhere the dual function is finite on a part of the space alone.
+        """
+        tables: Tables = []
+        value = -float(multipliers @ self.constant)
+        for centre, precision, slope in zip(
+            self.centres, self.precisions, self.spread(multipliers), strict=True
+        ):
+            table = np.maximum(centre - slope / precision, 0.0)
+            value += float(np.square(table - centre).sum()) * precision / 2 + float(np.vdot(table, slope))
+            tables.append(table)
+        for i, cells in zip(self._smaller, self._free_cells, strict=True):
+            own = multipliers[cells]
+            value += float(own @ self.targets[i].values.ravel())
+            value -= self.targets[i].variance * float(own @ own) / 2
+        return DualPoint(multipliers, value, self.violation(tables, multipliers), tables)
+
+    def violation(self, tables: Tables, multipliers: Vector) -> Vector:
+        """Returns left side less right side of each equation."""
+        result = self.gather(tables) - self.constant
+        for i, cells in zip(self._smaller, self._free_cells, strict=True):
+            result[cells] += self.targets[i].values.ravel() - self.targets[i].variance * multipliers[cells]
+        return result
+
+    def slopes(self, multipliers: Vector) -> Tables:
+        """Returns the best slope of each target, (table - noisy) / variance, for these multipliers.
+
+        Computed from the multipliers and not from the tables, whose differences would be lost in
+        rounding where counts are large.
+        """
+        spread = self.spread(multipliers)
+        own = dict(zip(self._smaller, self._free_cells, strict=True))
+        return [
+            -multipliers[own[i]].reshape(t.place.shape)
+            if i in own
+            else np.maximum(-spread[t.node], -t.values / t.variance)
+            for i, t in enumerate(self.targets)
+        ]
+
+    def solver(self, curvature: Tables, *, accuracy: float, factorise: bool) -> Callable[[Vector], Vector]:
+        """Returns a function that solves (A C A' + free variances) x = right side.
+
+        By conjugate gradients, preconditioned by the diagonal, or by the matrix's Cholesky factor where that
+        is asked for and the system is small enough. The equations are partly redundant, so a ridge is
+        added that is small beside the diagonal; an equation none of whose cells yields gets a whole one.
+
+        Args:
+            curvature: C, how far each cell of each clique yields to a slope; non-negative.
+            accuracy: at which the rounds stop, relative to the right side.
+            factorise: for ill-conditioned systems.
+        """
+        diagonal = self._diagonal(curvature)
+        flat = diagonal <= 0
+        ridge = _RIDGE * diagonal
+        ridge[flat] = diagonal.max(initial=0.0) or 1.0
+        whole = np.where(flat, ridge, 0.0)
+        scale = diagonal + ridge
+        precondition: Callable[[Vector], Vector] = lambda v: v / scale  # noqa: E731
+        if factorise and self.size <= _LARGEST_DENSE_SYSTEM:
+            root = np.sqrt(scale)
+            matrix = self._matrix(curvature)
+            matrix[np.diag_indices_from(matrix)] += ridge
+            matrix /= root[:, None]
+            matrix /= root
+            factor = cho_factor(matrix, lower=True, overwrite_a=True)
+            precondition = lambda v: np.asarray(cho_solve(factor, v / root)) / root  # noqa: E731
+
+        def solve(right_side: Vector) -> Vector:
+            solution = np.zeros(self.size)
+            residual = right_side.copy()
+            preconditioned = precondition(residual)
+            search = preconditioned
+            energy = first = float(residual @ preconditioned)
+            for _ in range(_CONJUGATE_ROUNDS):
+                if not energy > accuracy**2 * first:
+                    break
+                image = self._apply(curvature, search) + whole * search
+                bend = float(search @ image)
+                if not bend > 0:
+                    break
+                length = energy / bend
+                solution += length * search
+                residual -= length * image
+                preconditioned = precondition(residual)
+                renewed = float(residual @ preconditioned)
+                search = preconditioned + (renewed / energy) * search
+                energy = renewed
+            return solution
+
+        return solve
+
+    def spread(self, multipliers: Vector) -> Tables:
+        """Returns A' x: for each cell of each clique the sum of the multipliers of its equations."""
+        slopes: Tables = [np.zeros(centre.shape) for centre in self.centres]
+        for agreement in self._agreements:
+            values = multipliers[agreement.cells]
+            for node, place, sign in agreement.terms:
+                slopes[node] += (sign * values).reshape(place.shape)
+        return slopes
+
+    def gather(self, tables: Tables) -> Vector:
+        """Returns A z for the tables of the cliques, free tables left out."""
+        sums = np.zeros(self.size)
+        for agreement in self._agreements:
+            for node, place, sign in agreement.terms:
+                sums[agreement.cells] += sign * tables[node].sum(axis=place.lost).ravel()
+        return sums
+
+    def _apply(self, curvature: Tables, direction: Vector) -> Vector:
+        moved = [c * slope for c, slope in zip(curvature, self.spread(direction), strict=True)]
+        return self.gather(moved) + self._free_variance * direction
+
+    def _diagonal(self, curvature: Tables) -> Vector:
+        result = self._free_variance.copy()
+        for agreement in self._agreements:
+            for node, place, _ in agreement.terms:
+                result[agreement.cells] += curvature[node].sum(axis=place.lost).ravel()
+        return result
+
+    def _matrix(self, curvature: Tables) -> NDArray[np.float64]:
+        """Returns A C A' + free variances as a dense matrix, of which the lower triangle is right."""
+        result = np.diag(self._free_variance)
+        for node, table in enumerate(curvature):
+            held = [
+                (a.cells, place, sign) for a in self._agreements for n, place, sign in a.terms if n == node
+            ]
+            rows = [
+                np.broadcast_to(np.arange(c.stop - c.start).reshape(place.shape), table.shape).ravel()
+                for c, place, _ in held
+            ]
+            for i, (left, _, left_sign) in enumerate(held):
+                for j, (right, _, right_sign) in enumerate(held[: i + 1]):
+                    low, high, first, second = (
+                        (right, left, j, i) if right.start < left.start else (left, right, i, j)
+                    )
+                    shape = high.stop - high.start, low.stop - low.start
+                    block = np.bincount(
+                        rows[second] * shape[1] + rows[first],
+                        weights=table.ravel(),
+                        minlength=shape[0] * shape[1],
+                    )
+                    result[high, low] += left_sign * right_sign * block.reshape(shape)
+        return result
