@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -17,6 +20,7 @@ from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.runner import outcome_of, record_failure, run_all
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.spark.session import ENGINE_LOG
 
 CONFIG = click.argument("config", type=click.Path(dir_okay=False))
 SET = click.option(
@@ -202,7 +206,12 @@ def _told() -> Iterator[None]:
         click.echo("Interrupted. Nothing more was spent; the same key can be run again.", err=True)
         sys.exit(130)
     except Exception as error:
-        click.echo(f"error: {outcome_of(error).message}", err=True)
+        if os.environ.get(ENGINE_LOG):
+            with Path(os.environ[ENGINE_LOG]).open("a") as log:
+                traceback.print_exc(file=log)
+        click.echo(
+            f"error: {outcome_of(error).message} Set {ENGINE_LOG} to a file to keep it there.", err=True
+        )
         sys.exit(70)
 
 

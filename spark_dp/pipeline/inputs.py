@@ -111,7 +111,7 @@ class OpenedInput:
                 self.snapshot,
                 self.config.schema,
                 path=source.path,
-                partitions=partition_columns(self.snapshot),
+                partitions=partition_columns(self.snapshot, str(source.path)),
             )
             if splits is not None:
                 try:
@@ -141,7 +141,7 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
         table = read_table(
             session, path=source.path, table=source.table, format=source.format, options=source.options
         )
-    partitions = partition_columns(snapshot) if snapshot else frozenset()
+    partitions = partition_columns(snapshot, str(source.path)) if snapshot else frozenset()
     rows = filter_rows(table, source.filter)
     require_columns(rows, schema, unit.columns, partitions)
     needed = dict.fromkeys([*schema.names, *unit.columns])

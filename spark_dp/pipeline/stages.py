@@ -145,7 +145,7 @@ def measure(run: Run) -> Artefact:
             ),  # what was drawn, to be replayed and not drawn again
         )
         measurements = planned.mechanism.measure(curator, plan_run(config, rho=account.rho).queries, say)
-    except SparkDPError:
+    except Exception:
         _give_back(run, account)
         raise
     finally:

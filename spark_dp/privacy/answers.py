@@ -53,7 +53,7 @@ def pack(kind: str, fields: Mapping[str, Any], arrays: Mapping[str, NDArray[np.i
     # Arrays without axes stay so: ascontiguousarray would make them one cell long.
     members |= {f"array_{name}": array for name, array in arrays.items() if array.ndim == 0}
     stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **members)
+    np.savez(stream, **members)
     return stream.getvalue()
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from spark_dp.errors import InputError, SparkDPError, TransientError
 
 _PARTITION = re.compile(r"(?:(?<=/)|^)([^/=]+)=[^/]*(?=/)")
+_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _CORRUPT = re.compile(
     r"is not a Parquet file|FAILED_READ_FILE|CANNOT_READ_FILE|ParquetDecodingException|"
     r"Could not read footer|ParquetEncodingException|corrupt|Unable to read|magic number",
@@ -39,11 +41,31 @@ def told_without_values(doing: str, *, field: str = "input", files: Sequence[str
         TransientError: anything else the engine failed with.
     """
     try:
-        yield
+        with _nothing_logged():
+            yield
     except SparkDPError:
         raise
     except Exception as error:
         raise _translate(error, doing, field, files) from None
+
+
+@contextmanager
+def _nothing_logged() -> Iterator[None]:
+    """Keeps PySpark's own loggers quiet: they write the message, with the cell at fault, to standard error."""
+    try:
+        from pyspark.logger import PySparkLogger
+    except ImportError:  # PySpark before 4.0 logs none
+        yield
+        return
+    loggers = [PySparkLogger.getLogger(name) for name in _LOGGERS]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled
 
 
 def condition_of(error: Exception) -> str | None:
@@ -51,23 +73,36 @@ def condition_of(error: Exception) -> str | None:
 
     It is asked for and never read out of the message, where a value in brackets looks the same.
     """
-    for name in ("getCondition", "getErrorClass"):
-        ask = getattr(error, name, None)
-        try:
-            found = ask() if callable(ask) else None
-        except Exception:
-            found = None
-        if found:
-            return str(found)
+    for thrown in _thrown(error):
+        for question in ("getCondition", "getErrorClass"):
+            found = _ask(thrown, question)
+            if found:
+                return str(found)
     return None
 
 
 def _file_at_fault(error: Exception) -> list[str]:
-    if not (condition_of(error) or "").startswith(("FAILED_READ_FILE", "CANNOT_READ_FILE")):
-        return []
-    ask = getattr(error, "getMessageParameters", None)
-    path = (ask() or {}).get("path") if callable(ask) else None
-    return [redact_path(path)] if path else []
+    for thrown in _thrown(error):
+        if str(_ask(thrown, "getCondition") or "").startswith(("FAILED_READ_FILE", "CANNOT_READ_FILE")):
+            path = (_ask(thrown, "getMessageParameters") or {}).get("path")
+            return [redact_path(str(path))] if path else []
+    return []
+
+
+def _thrown(error: Exception) -> Iterator[Any]:
+    """Yields the error and, where Py4J passes on Java's own, that one and what caused it."""
+    yield error
+    thrown = getattr(error, "java_exception", None)
+    while thrown is not None:
+        yield thrown
+        thrown = _ask(thrown, "getCause")
+
+
+def _ask(thrown: Any, question: str) -> Any:
+    try:
+        return getattr(thrown, question)()
+    except Exception:
+        return None
 
 
 def _translate(error: Exception, doing: str, field: str, files: Sequence[str]) -> SparkDPError:

@@ -183,7 +183,8 @@ def _packed_value(column: Column) -> Expression:
     cell = F.col("`" + column.name.replace("`", "``") + "`")
     if column.type.is_text:
         declared = F.array(*[F.lit(v) for v in column.values or ()])
-        place = F.array_position(declared, cell.cast("string")).cast("long")
+        # Spark 3.5's own array_position takes no column to look for.
+        place = F.call_function("array_position", declared, cell.cast("string")).cast("long")
         value = F.when(place == 0, F.lit(len(column.values or ()) + 1)).otherwise(place)
     else:
         low, high = _range(column)

@@ -55,12 +55,15 @@ def open_session(settings: Mapping[str, str], *, app_name: str = "spark-dp") -> 
         ) from error
     session = _active_session()
     if session is None:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         if not _is_remote(settings):
             require_java()
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1") if _is_local(settings) else None
         builder: Any = SparkSession.builder.appName(app_name)
-        for key, value in {**_quiet_start(settings), **settings}.items():
+        chosen = {**_quiet_start(settings), **settings}
+        if _is_remote(settings):
+            chosen.pop("spark.master", None)  # a session has a master or a remote server
+        for key, value in chosen.items():
             builder = builder.config(key, value)
         with _engine_errors_apart(settings):
             session = builder.getOrCreate()
@@ -106,7 +109,8 @@ def _engine_errors_apart(settings: Mapping[str, str]) -> Iterator[None]:
     What the JVM and the Python workers write there may hold values of rows. It goes nowhere, or to the file
     named by SPARK_DP_ENGINE_LOG, which then is the owner's.
     """
-    if not _is_local(settings) or _is_remote(settings):
+    starts_here = _remote(settings).startswith("local") if _is_remote(settings) else _is_local(settings)
+    if not starts_here:
         yield
         return
     sys.stderr.flush()
@@ -134,7 +138,12 @@ def _active_session() -> SparkSession | None:
 
 
 def _is_remote(settings: Mapping[str, str]) -> bool:
-    return bool(os.environ.get("SPARK_REMOTE") or settings.get("spark.remote"))
+    return bool(_remote(settings))
+
+
+def _remote(settings: Mapping[str, str]) -> str:
+    """The address of a Spark Connect server; `local...` has PySpark start one on this machine."""
+    return os.environ.get("SPARK_REMOTE") or settings.get("spark.remote", "")
 
 
 def _is_local(settings: Mapping[str, str]) -> bool:

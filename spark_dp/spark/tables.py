@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_dp.errors import ConfigurationError, InputError, nearest
@@ -92,9 +93,19 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     return kept
 
 
-def partition_columns(snapshot: Snapshot) -> frozenset[str]:
-    """Returns the names of the Hive partition columns in the files' paths (`ds=01/part-0.parquet`: ds)."""
-    keys = (re.findall(r"(?<=/)([^/=]+)=[^/]*(?=/)", path) for path, _, _ in snapshot.files)
+def partition_columns(snapshot: Snapshot, path: str) -> frozenset[str]:
+    """Returns the names of the Hive partition columns in the files' paths (`ds=01/part-0.parquet`: ds).
+
+    Folders at and above `path` are none, whatever they are called; below a path with wildcards all count.
+    """
+    root = (
+        re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*:(//[^/]*)?", "", path)
+        if ":" in path
+        else str(Path(path).absolute())
+    )
+    root = root.rstrip("/") + "/"
+    below = (file.partition(root)[2] or file for file, _, _ in snapshot.files)
+    keys = (re.findall(r"(?:^|(?<=/))([^/=]+)=[^/]*(?=/)", file) for file in below)
     return frozenset(name for found in keys for name in found)
 
 

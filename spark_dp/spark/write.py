@@ -123,6 +123,7 @@ def publish(output: Output, manifest: bytes) -> None:
     if output.is_object_store:
         output.folder.write(MANIFEST, manifest)
         return
+    require_writable(output)  # once more: another table may have come meanwhile
     filesystem, staging = _open(output.staging)
     _, final = _open(output.path)
     if output.mode is OutputMode.OVERWRITE_PARTITIONS and _exists(filesystem, final):

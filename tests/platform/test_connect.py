@@ -1,0 +1,42 @@
+"""The main path through a Spark Connect server of this machine."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+from support.processes import finish
+from support.visits import Site
+
+pytestmark = pytest.mark.platform
+
+
+@pytest.mark.parametrize("bounding", ["weight", "sample"])
+def test_a_run_through_spark_connect(tmp_path, bounding):
+    site = Site.make(tmp_path)
+    config = site.config_file(unit=f"{{column: person, max_rows: 10, bounding: {bounding}}}")
+    config.write_text(
+        re.sub(r"^spark:.*$", "evaluate: {against_input: true}", config.read_text(), flags=re.M)
+    )
+    done = finish(
+        [sys.executable, "-m", "spark_dp.cli", "run", str(config)], tmp_path, SPARK_REMOTE="local[2]"
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    manifest = json.loads((site.output / "_manifest.json").read_text())
+    assert manifest["rows"] == site.synthetic().num_rows > 0
+    assert "NOT PRIVATE" in done.stdout
+    assert site.account().spent_rho > 0
+
+
+def test_the_session_of_that_run_is_a_connect_session(tmp_path):
+    """The twin: without the variable the same code opens a classic session."""
+    script = (
+        "from spark_dp.spark.session import open_session, is_connect;"
+        "print(is_connect(open_session({'spark.ui.enabled': 'false'})))"
+    )
+    remote = finish([sys.executable, "-c", script], tmp_path, SPARK_REMOTE="local[1]")
+    assert remote.stdout.strip().endswith("True"), remote.stderr[-2000:]
+    classic = finish([sys.executable, "-c", script], tmp_path)
+    assert classic.stdout.strip().endswith("False"), classic.stderr[-2000:]
