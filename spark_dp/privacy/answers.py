@@ -53,7 +53,8 @@ def pack(kind: str, fields: Mapping[str, Any], arrays: Mapping[str, NDArray[np.i
     # Arrays without axes stay so: ascontiguousarray would make them one cell long.
     members |= {f"array_{name}": array for name, array in arrays.items() if array.ndim == 0}
     stream = io.BytesIO()
-    np.savez(stream, **members)
+    # Integers only, so that nothing is pickled. NumPy 1 would take allow_pickle for the name of an array.
+    np.savez(stream, **members)  # type: ignore[arg-type]
     return stream.getvalue()
 
 
