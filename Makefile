@@ -30,7 +30,7 @@ format: $(VENV)/.dev  ## puts the code into the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## the figures of benchmarks/, side by side with their peers and limits
+bench: $(VENV)/.dev .venv-peers/.ready  ## the figures of benchmarks/, side by side with their peers and limits
 	@$(BIN)/python -m benchmarks
 
 package: $(VENV)/.dev  ## dist/spark_dp.zip, for spark-submit --py-files
@@ -48,6 +48,10 @@ $(VENV)/.dev: pyproject.toml constraints/newest.txt
 	@sh scripts/install-java.sh
 	@$(PYTHON) scripts/make_venv.py $(VENV) constraints/newest.txt -e '.[local,connect,demo,dev]'
 	@touch $@ $(VENV)/.demo
+
+.venv-peers/.ready: constraints/peers.txt
+	@$(PYTHON) scripts/make_venv.py .venv-peers constraints/peers.txt mbi pyarrow
+	@touch $@
 
 $(SPARK_OLDEST_VENV)/.ready: pyproject.toml constraints/oldest.txt
 	@$(PYTHON) scripts/make_venv.py $(SPARK_OLDEST_VENV) constraints/oldest.txt -e '.[local]'

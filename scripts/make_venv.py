@@ -23,7 +23,7 @@ def main(folder: str, constraints: str, *requirements: str) -> None:
                 "Python's venv module is not complete. On Debian and Ubuntu: apt-get install python3.11-venv"
             )
     print(
-        f"Installing {' '.join(requirements[1:])} into {folder} (a few minutes the first time) ...",
+        f"Installing {' '.join(r for r in requirements if r != '-e')} into {folder} (a few minutes the first time) ...",
         flush=True,
     )
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q", "-c", constraints]
