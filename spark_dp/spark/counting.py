@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 PIECE_CELLS = 1 << 20
 """Cells of a vector that travel in one row: 8 MiB."""
 
-MOST_SUMS = 16
+MOST_SUMS = 8
 SUMMED_BYTES = 1 << 28
-"""The driver receives at most 16 vectors, and fewer where they would take more than 256 MiB."""
+"""The driver receives at most 8 vectors, and fewer where they would take more than 256 MiB."""
 
 PARTIAL = "slot int, piece int, cells binary, rows bigint, weight bigint, mark bigint"
 _FIELDS = pa.schema(
@@ -94,8 +94,11 @@ def sums_of(layout: CountingLayout) -> int:
     return max(1, min(MOST_SUMS, SUMMED_BYTES // (8 * max(1, layout.vector_cells))))
 
 
-def sum_vectors(partial: DataFrame, cells: int, slots: int) -> Counted:
-    """Adds the tasks' vectors up in two steps: on executors into `slots` of them, and these on the driver."""
+def sum_vectors(partial: DataFrame, cells: int, slots: int, tasks: int | None = None) -> Counted:
+    """Adds the tasks' vectors up in two steps: on executors into `slots` of them, and these on the driver.
+
+    Where there are known to be no more `tasks` than that, the driver adds theirs up itself.
+    """
 
     def sum_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         total = _Sum(cells)
@@ -105,8 +108,10 @@ def sum_vectors(partial: DataFrame, cells: int, slots: int) -> Counted:
         yield from pieces(total.counted(), slot=0)
 
     total = _Sum(cells)
+    if tasks is None or tasks > slots:
+        partial = partial.repartition(slots, "slot").mapInArrow(sum_task, PARTIAL)
     with told_without_values("counting the marginals"):
-        for row in partial.repartition(slots, "slot").mapInArrow(sum_task, PARTIAL).collect():
+        for row in partial.collect():
             total.add(row.asDict())
     return total.counted()
 
