@@ -16,7 +16,9 @@ from spark_dp.errors import ConfigurationError, SparkDPError
 from spark_dp.pipeline import stages
 from spark_dp.pipeline.config import RunConfig, load_config
 from spark_dp.pipeline.describe import account_lines, history_lines, plan_lines, result_lines
+from spark_dp.pipeline.output import require_output
 from spark_dp.pipeline.progress import Progress
+from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.runner import outcome_of, record_failure, run_all
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
@@ -31,6 +33,9 @@ SET = click.option(
     help="Overrides a setting: --set privacy.epsilon=1",
 )
 QUIET = click.option("--quiet", is_flag=True, help="Says nothing but the result and errors.")
+LEAVE_OUTCOME = ("measure", "fit", "generate")
+"""Stages whose failure is the run's. `run` leaves its own outcome; a look at a run changes nothing of it."""
+
 LEDGER = click.option(
     "--ledger", required=True, metavar="URL", help="A SQLAlchemy URL, or env:NAME for one in NAME."
 )
@@ -51,48 +56,49 @@ def cli() -> None:
     """
 
 
-def _stage_command(name: str, act: Callable[[stages.Run], str | None], text: str) -> None:
+def _stage_command(name: str, act: Callable[[Run], str | None], text: str) -> None:
     @cli.command(name, help=text, short_help=text.partition("\n")[0])
     @CONFIG
     @SET
     @QUIET
     def command(config: str, overrides: Sequence[str], quiet: bool) -> None:
-        with _told(), _recorded(config, overrides, quiet) as run:
+        with _told(), _recorded(config, overrides, quiet, leaves_outcome=name in LEAVE_OUTCOME) as run:
             said = act(run)
             if said:
                 click.echo(said)
 
 
-def _plan(run: stages.Run) -> str:
+def _plan(run: Run) -> str:
     return "\n".join(plan_lines(stages.plan(run)))
 
 
-def _measure(run: stages.Run) -> None:
+def _measure(run: Run) -> None:
+    require_output(run)
     with run.progress.stage("measure", "bound, count, and add noise"):
         stages.measure(run)
 
 
-def _fit(run: stages.Run) -> None:
+def _fit(run: Run) -> None:
     with run.progress.stage("fit", "the graphical model that agrees best"):
         stages.fit(run)
 
 
-def _generate(run: stages.Run) -> str:
+def _generate(run: Run) -> str:
     with run.progress.stage("generate", "synthetic rows"):
         manifest = stages.generate(run)
     return f"{manifest['rows']:,} rows in {run.config.output.path}"
 
 
-def _report(run: stages.Run) -> str:
+def _report(run: Run) -> str:
     return stages.report(run)
 
 
-def _evaluate(run: stages.Run) -> str:
+def _evaluate(run: Run) -> str:
     with run.progress.stage("evaluate", "against the input, NOT PRIVATE"):
         return stages.evaluate(run).text()
 
 
-def _run(run: stages.Run) -> str:
+def _run(run: Run) -> str:
     return "\n".join(result_lines(run, run_all(run)))
 
 
@@ -178,13 +184,14 @@ def close(dataset: str, ledger: str) -> None:
 
 
 @contextmanager
-def _recorded(config: str, overrides: Sequence[str], quiet: bool) -> Iterator[stages.Run]:
-    """Opens a run, and leaves its outcome in its directory also when a stage fails."""
-    run = stages.Run(_load(config, overrides), Progress(None) if quiet else Progress())
+def _recorded(config: str, overrides: Sequence[str], quiet: bool, *, leaves_outcome: bool) -> Iterator[Run]:
+    """Opens a run, and leaves its outcome in its directory when a stage of its own fails."""
+    run = Run(_load(config, overrides), Progress(None) if quiet else Progress())
     try:
         yield run
     except SparkDPError as error:
-        record_failure(run, error)
+        if leaves_outcome:
+            record_failure(run, error)
         raise
 
 

@@ -83,7 +83,10 @@ class InternalError(SparkDPError):
 
 
 class ContributionExceededError(InternalError):
-    """A unit weighs more than its bound after bounding. Nothing was drawn."""
+    """The rows that were counted are not those that were bounded. Nothing was drawn."""
+
+    exit_code = 75
+    retriable = True
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

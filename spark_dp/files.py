@@ -126,6 +126,8 @@ class Folder:
 
     def _write_local(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if self.private:
+            Path(self.path).chmod(0o700)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
             mode = 0o600 if self.private else 0o666

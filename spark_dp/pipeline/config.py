@@ -10,6 +10,8 @@ relative to the file that names it.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -49,6 +51,10 @@ from spark_dp.schema.domain import Clique
 from spark_dp.schema.table import TableSchema
 from spark_dp.spark.write import OutputMode
 
+_CHANGES_RESULTS = re.compile(
+    r"spark\.sql\.(caseSensitive|ansi\..*|legacy\..*|files\.ignore.*|session\.timeZone|"
+    r"parquet\.(binaryAsString|int96.*|.*[rR]ebase.*)|sources\.partitionColumnTypeInference\..*)"
+)
 _SECTIONS = ("input", "output", "privacy", "schema", "mechanism", "run", "evaluate", "spark")
 
 
@@ -75,6 +81,12 @@ class RunConfig:
     spark: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._require_apart()
+        for key in self.spark:
+            if _CHANGES_RESULTS.fullmatch(key):
+                refuse(
+                    "spark", f"sets {key}, which changes what is read and not only the speed. Leave it out."
+                )
         self._require_columns("output.partition_by", self.output.partition_by)
         if len(self.output.partition_by) == len(self.schema.columns):
             refuse("output.partition_by", "names every column, and a file needs one. Leave one out.")
@@ -107,6 +119,19 @@ class RunConfig:
             "partition_by": list(self.output.partition_by),
         }
 
+    def _require_apart(self) -> None:
+        """Refuses an output that would replace, or lie among, the table or the run's own record."""
+        places = {"input.path": self.input.path, "run.directory": self.run.directory}
+        for name, place in places.items():
+            if place is None:
+                continue
+            output, other = _place(self.output.path), _place(place)
+            if output == other or output.startswith(f"{other}/") or other.startswith(f"{output}/"):
+                refuse(
+                    "output.path",
+                    f"is {self.output.path!r}, and {name} is {place!r}. Neither may be in the other.",
+                )
+
     def _require_columns(self, name: str, columns: Iterable[str]) -> None:
         known = self.schema.names
         for column in columns:
@@ -116,6 +141,16 @@ class RunConfig:
                     f"has {column!r}, which the schema has not. Choose from: {', '.join(known)}."
                     + nearest(column, known),
                 )
+
+
+def _place(path: str) -> str:
+    """Returns a path in one form: `file:/a`, `file:///a` and `a` in the folder `/` are one place, as are s3 and s3a."""
+    scheme, colon, rest = path.partition(":")
+    if not colon or "/" in scheme:
+        return os.path.abspath(path)  # noqa: PTH100  `..` is taken away without a look at the disk
+    if scheme == "file":
+        return os.path.abspath("/" + rest.lstrip("/"))  # noqa: PTH100
+    return f"{'s3' if scheme in ('s3a', 's3n') else scheme}:{rest.partition('?')[0].rstrip('/')}"
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

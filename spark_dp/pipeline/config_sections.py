@@ -1,8 +1,7 @@
 """The sections of a run's configuration, each valid once constructed.
 
-Three kinds of settings are never mixed: `privacy` is the promise, `mechanism` is how it is spent, and `spark`
-is speed only and cannot change a result.
-"""
+Three kinds of settings are never mixed: `privacy` is the promise, `mechanism` is how it is spent, and `spark` is
+for speed only: settings of Spark that are known to change what is read are refused there."""
 
 from __future__ import annotations
 
@@ -138,6 +137,13 @@ class ColumnUnit:
             refuse(
                 "privacy.unit.column",
                 "is missing. Name the column that identifies a person, or write unit: row.",
+            )
+        unclear = [name for name in self.columns if name == "row" or "," in name]
+        if unclear:
+            refuse(
+                "privacy.unit.column",
+                f"names {unclear[0]!r}, which the ledger could not tell from another unit. Rename it when the table is "
+                "written: no comma, and not 'row'.",
             )
         if type(self.max_rows) is not int or self.max_rows < 1:
             refuse("privacy.unit.max_rows", f"is {self.max_rows!r}. Write a whole number from 1.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from spark_dp.pipeline.planning import RunPlan
+from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.runner import RunResult
-from spark_dp.pipeline.stages import Run
 from spark_dp.privacy.ledger import AccountView, RunView
 
 

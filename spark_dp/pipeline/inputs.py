@@ -18,7 +18,13 @@ from spark_dp.spark.direct import count_files, readable_directly
 from spark_dp.spark.encode import RowReader, encoded_words
 from spark_dp.spark.histograms import CountingLayout
 from spark_dp.spark.packing import Transport
-from spark_dp.spark.snapshot import Snapshot, require_unchanged, snapshot_files, snapshot_rows
+from spark_dp.spark.snapshot import (
+    Snapshot,
+    require_same_rows,
+    require_unchanged,
+    snapshot_files,
+    snapshot_rows,
+)
 from spark_dp.spark.tables import (
     declared_columns,
     filter_rows,
@@ -32,6 +38,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger(__name__)
+
+PLAIN_FILES = ("parquet", "orc", "avro")
+"""Formats whose files are the table. In a table format a log says which files count."""
 
 
 def contribution_of(config: RunConfig) -> Contribution:
@@ -50,14 +59,16 @@ class OpenedInput:
     """The input of a run: checked against its schema, no row read yet.
 
     Attributes:
-        rows: the table's own rows, declared columns in their declared types.
+        rows: the table's own rows: declared columns in their declared types, and the unit's id as it is stored.
+        unit: the columns of `rows` that hold the id.
         snapshot: what it was when it was opened.
-        from_path: it is the files below `input.path`, and not a frame or a catalog's table.
+        from_path: it is the files below `input.path`, and not a frame, a catalog's table or a table format.
     """
 
     session: SparkSession
     config: RunConfig
     rows: DataFrame
+    unit: tuple[str, ...]
     snapshot: Snapshot
     from_path: bool
     _bounded: list[bounding.BoundedRows] = field(default_factory=list)
@@ -65,11 +76,13 @@ class OpenedInput:
     def unchanged(self) -> None:
         """Raises when the input is not what it was when it was opened.
 
-        Rows of a frame or of a catalog's table have no files to look at: there the marks of the counting pass
-        notice a change of any unit's rows.
+        Files are compared by name, size and time. Rows of a frame or of a table format have no such list: they are
+        fingerprinted again, which takes one more pass.
         """
-        if self.snapshot.files:
+        if self.from_path:
             require_unchanged(self.session, str(self.config.input.path), self.snapshot)
+        else:
+            require_same_rows(self.rows, self.snapshot)
 
     def release(self) -> None:
         """Lets go of what Spark kept in memory."""
@@ -92,7 +105,7 @@ class OpenedInput:
             return self.raw_pass()
         schema, nulls = self.config.schema, unit.nulls.value
         transport = Transport.of(schema)
-        keyed = bounding.with_unit_keys(self.rows, unit.columns, nulls, transport.expressions())
+        keyed = bounding.with_unit_keys(self.rows, self.unit, nulls, transport.expressions())
         reader: CodesReader = RowReader(transport)
         if unit.bounding is Bounding.WEIGHT:
             bounded = bounding.weigh(keyed, max_rows=unit.max_rows, nulls=nulls, nonce=secrets.randbits(62))
@@ -135,7 +148,7 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
         ConfigurationError: the filter is not row-wise.
     """
     source, unit, schema = config.input, config.privacy.unit, config.schema
-    by_path = table is None and source.path is not None
+    by_path = table is None and source.path is not None and source.format in PLAIN_FILES
     snapshot = snapshot_files(session, str(source.path)) if by_path else None
     if table is None:
         table = read_table(
@@ -144,9 +157,13 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
     partitions = partition_columns(snapshot, str(source.path)) if snapshot else frozenset()
     rows = filter_rows(table, source.filter)
     require_columns(rows, schema, unit.columns, partitions)
-    needed = dict.fromkeys([*schema.names, *unit.columns])
-    rows = declared_columns(rows, schema, partitions).select(*[quoted(name) for name in needed])
-    return OpenedInput(session, config, rows, snapshot or snapshot_rows(rows), by_path)
+    # Ids as they are stored, before any column is parsed: two spellings of a number are two units.
+    ids = {f"__id{i}": name for i, name in enumerate(unit.columns)}
+    for alias, name in ids.items():
+        rows = rows.withColumn(alias, rows[quoted(name)])
+    rows = declared_columns(rows, schema, partitions)
+    rows = rows.select(*[quoted(name) for name in schema.names], *ids)
+    return OpenedInput(session, config, rows, tuple(ids), snapshot or snapshot_rows(rows), by_path)
 
 
 def _nonce(run_id: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from spark_dp.pipeline.config import RunConfig
@@ -17,7 +18,7 @@ def promise_of(config: RunConfig, run_id: str) -> dict[str, Any]:
     Guarantees: made of the configuration and a random run id alone.
     """
     privacy, unit = config.privacy, config.privacy.unit
-    spent = f"({privacy.budget.epsilon:g}, {privacy.budget.delta:g})-differential privacy"
+    spent = f"({float(privacy.budget.epsilon)!r}, {float(privacy.budget.delta)!r})-differential privacy"
     whom = f"all rows of one {unit.label}" if isinstance(unit, ColumnUnit) else "one row"
     change = "added or removed" if privacy.neighbours.value == "add_remove" else "replaced by another"
     return {
@@ -32,7 +33,14 @@ def promise_of(config: RunConfig, run_id: str) -> dict[str, Any]:
     }
 
 
-def manifest_of(statement: dict[str, Any], *, rows: int, generated: dict[str, Any], digest: str) -> bytes:
+def manifest_of(
+    statement: dict[str, Any],
+    *,
+    rows: int,
+    generated: dict[str, Any],
+    digest: str,
+    earlier: Sequence[dict[str, Any]] = (),
+) -> bytes:
     """Returns the manifest of an output table.
 
     Args:
@@ -40,12 +48,14 @@ def manifest_of(statement: dict[str, Any], *, rows: int, generated: dict[str, An
         rows: of the output: post-processing of noisy counts, or declared.
         generated: the settings of the generation.
         digest: of model and settings: the same digest, the same rows.
+        earlier: statements of the runs whose partitions are still there; on the same persons all of them add up.
     """
     facts = {
         "format": FORMAT,
-        "what": "Synthetic rows, sampled from a model of noisy measurements. No row belongs to a person.",
+        "what": "Synthetic rows, sampled from a model of noisy measurements. No row was copied from the table.",
         "privacy": statement,
         "rows": rows,
+        "earlier_runs": list(earlier),
         "generate_digest": digest,
         "seed": generated["seed"],
         "partition_by": generated["partition_by"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from spark_dp.errors import DomainTooLargeError
+from spark_dp.errors import ConfigurationError, DomainTooLargeError
 from spark_dp.mechanisms.catalog import mechanism_named
 from spark_dp.mechanisms.protocol import Mechanism, MechanismPlan
 from spark_dp.mechanisms.workload import Workload
@@ -118,6 +118,12 @@ def plan_run(config: RunConfig, *, rho: Fraction | None = None) -> RunPlan:
     """
     domain = config.schema.domain
     mechanism = mechanism_named(config.mechanism.name)
+    if config.mechanism.targets:
+        raise ConfigurationError(
+            f"Setting 'mechanism.targets' is given, and mechanism {mechanism.name!r} has no use for it. Nothing was read or "
+            "spent. Leave it out, or give the pairs that matter a weight in mechanism.workload.",
+            field="mechanism.targets",
+        )
     model_cells = int(config.mechanism.max_model_mb * 1_000_000 / COUNT_BYTES)
     chosen = config.mechanism.workload
     workload = (

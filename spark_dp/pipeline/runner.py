@@ -8,9 +8,10 @@ from typing import Any
 
 from spark_dp.errors import SparkDPError
 from spark_dp.evaluation.evaluate import Evaluation
+from spark_dp.pipeline.output import require_output
 from spark_dp.pipeline.planning import RunPlan
-from spark_dp.pipeline.stages import Run, evaluate, fit, generate, measure, plan, report
-from spark_dp.spark.write import require_writable
+from spark_dp.pipeline.run import Run
+from spark_dp.pipeline.stages import evaluate, fit, generate, measure, plan, report
 
 OUTCOME = "outcome.json"
 
@@ -108,8 +109,7 @@ def _run_stages(run: Run) -> RunResult:
     with progress.stage("plan", "what will be asked and what it costs"):
         planned = plan(run)
         _say_plan(run, planned)
-    if run.output.manifest() is None:
-        require_writable(run.output)
+    require_output(run)
     with progress.stage("measure", "bound, count, and add noise"):
         before = run.directory.find("released/measurements") is not None
         measure(run)

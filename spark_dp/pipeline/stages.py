@@ -13,13 +13,11 @@ All below `measure` is post-processing of what it released: it can be repeated, 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from spark_dp.errors import ConfigurationError, InputError, SparkDPError
+from spark_dp.errors import InputError
 from spark_dp.evaluation.evaluate import Evaluation, evaluate_counts
 from spark_dp.evaluation.marginals import cliques_up_to
-from spark_dp.files import Folder
 from spark_dp.graphical.estimation import estimate
 from spark_dp.pipeline.artefacts import (
     MEASUREMENTS,
@@ -31,70 +29,33 @@ from spark_dp.pipeline.artefacts import (
     read_schema,
     read_statement,
 )
-from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.inputs import contribution_of, open_input
 from spark_dp.pipeline.manifest import manifest_of, promise_of
+from spark_dp.pipeline.output import (
+    earlier_runs,
+    is_ours,
+    manifest_there,
+    own_manifest,
+    rows_to_generate,
+    shipped,
+)
 from spark_dp.pipeline.planning import RunPlan, plan_run
-from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.report import report_text
-from spark_dp.pipeline.run_directory import Artefact, RunDirectory, digest_of
+from spark_dp.pipeline.resume import give_back, measurements_of, replayed, require_affordable
+from spark_dp.pipeline.run import Run
+from spark_dp.pipeline.run_directory import Artefact, digest_of
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.ledger import Ledger
-from spark_dp.privacy.run_account import RunAccount
 from spark_dp.spark.counting import SparkMarginals, count_rows_of
 from spark_dp.spark.encode import RowReader
-from spark_dp.spark.environment import require_same_environment
-from spark_dp.spark.generate import CLOSURE_BYTES, ShippedPlan, generate_table
+from spark_dp.spark.generate import generate_table
 from spark_dp.spark.histograms import counting_layout, split_vector
 from spark_dp.spark.packing import Transport
-from spark_dp.spark.session import open_session
 from spark_dp.spark.tables import declared_columns, read_table
-from spark_dp.spark.write import Output, publish, recover, require_writable, write_rows
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+from spark_dp.spark.write import publish, recover, require_writable, write_rows
 
 EVALUATION = "evaluation.json"
 COMPARED_CELLS = 1_000_000
-
-
-@dataclass(slots=True, eq=False)
-class Run:
-    """One run: its configuration, its directory, and Spark when a stage needs it.
-
-    Attributes:
-        config: of the run.
-        progress: where the stages say what they do.
-        table: a frame to measure instead of what `input` names.
-        session: the caller's, or started when first needed.
-    """
-
-    config: RunConfig
-    progress: Progress = field(default_factory=Progress)
-    table: DataFrame | None = None
-    session: SparkSession | None = None
-    directory: RunDirectory = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.directory = RunDirectory.open(self.config.run.directory, self.config.run.key)
-
-    def spark(self) -> SparkSession:
-        """Returns the session, after its executors were found to be what the driver is."""
-        if self.session is None:
-            self.progress.say("starting Spark")
-            self.session = open_session(self.config.spark, app_name=f"spark-dp {self.config.run.key}")
-            require_same_environment(self.session)
-        return self.session
-
-    @property
-    def output(self) -> Output:
-        output = self.config.output
-        return Output(output.path, output.mode, output.partition_by)
-
-    @property
-    def settings_digest(self) -> str:
-        """Of all that decides what is measured, but for the input's content."""
-        return digest_of(self.config.measure_settings())
 
 
 def plan(run: Run) -> RunPlan:
@@ -113,11 +74,11 @@ def measure(run: Run) -> Artefact:
     planned = plan_run(config)
     released = run.directory.find(MEASUREMENTS)
     if released is None:
-        _require_account(config)  # before Spark is started
+        require_affordable(config)  # before Spark is started
     opened = open_input(run.spark(), config, run.table)
     identity = digest_of({"settings": run.settings_digest, "input": opened.snapshot.digest})
     if released is not None:
-        return _replayed(run, released, identity)
+        return replayed(run, released, identity)
     account = Ledger.connect(config.privacy.ledger_url()).begin(
         config.privacy.dataset,
         config.run.key,
@@ -141,16 +102,17 @@ def measure(run: Run) -> Artefact:
             ),
             account=account,  # what may be spent
             answers=run.directory.state.child(
-                "answers"
-            ),  # what was drawn, to be replayed and not drawn again
+                f"answers/{account.run_id}"
+            ),  # what was drawn: never drawn again
         )
         measurements = planned.mechanism.measure(curator, plan_run(config, rho=account.rho).queries, say)
     except Exception:
-        _give_back(run, account)
+        give_back(run, account)
         raise
     finally:
         opened.release()
     statement = promise_of(config, account.run_id)
+    account.require_held()  # a driver that was taken over releases nothing
     made = run.directory.commit(
         MEASUREMENTS,
         measurement_files(measurements, config.schema, statement),
@@ -162,7 +124,7 @@ def measure(run: Run) -> Artefact:
 
 def fit(run: Run) -> Artefact:
     """Fits the graphical model that agrees best with the measurements. Free: post-processing."""
-    measured = _measured(run)
+    measured = measurements_of(run)
     max_cells = int(run.config.mechanism.max_model_mb * 1_000_000 / 8)
     inputs = digest_of({"measurements": measured.digest, "max_cells": max_cells})
     made = run.directory.find(MODEL)
@@ -192,15 +154,15 @@ def generate(run: Run) -> dict[str, Any]:
     Returns:
         The output's manifest.
     """
-    measured, modelled = _measured(run), run.directory.require(MODEL, made_by="fit")
+    measured, modelled = measurements_of(run), run.directory.require(MODEL, made_by="fit")
     generated = run.config.generate_settings()
     digest = digest_of({"model": modelled.digest, "settings": generated})
     recover(run.output)
-    there = run.output.manifest()
-    if there is not None and _digest_in(there) == digest:
+    there = manifest_there(run)
+    if there.get("generate_digest") == digest:
         run.progress.say("the output of this model and seed is there already")
-        return dict(json.loads(there))
-    if not _is_ours(run):
+        return there
+    if not is_ours(run):
         require_writable(run.output)
     session = run.spark()
     run.directory.state.write("output", run.config.output.path.encode())
@@ -214,20 +176,23 @@ def generate(run: Run) -> dict[str, Any]:
         seed=run.config.run.seed,
     )
     write_rows(table, run.output, session, expected=rows)  # beside the output, and counted there
-    manifest = manifest_of(read_statement(measured), rows=rows, generated=generated, digest=digest)
+    statement = read_statement(measured)
+    manifest = manifest_of(
+        statement, rows=rows, generated=generated, digest=digest, earlier=earlier_runs(run, statement)
+    )
     publish(run.output, manifest)  # the old table or the new one, nothing between
     return dict(json.loads(manifest))
 
 
 def report(run: Run) -> str:
     """Writes a summary from released artefacts alone. Free."""
-    measured, modelled = _measured(run), run.directory.require(MODEL, made_by="fit")
+    measured, modelled = measurements_of(run), run.directory.require(MODEL, made_by="fit")
     text = report_text(
         statement=read_statement(measured),
         measurements=read_measurements(measured),
         schema=read_schema(measured),
         fitted=modelled.json("fit.json"),
-        manifest=json.loads(run.output.manifest() or b"{}"),
+        manifest=own_manifest(run, read_statement(measured)),
     )
     run.directory.commit(
         REPORT,
@@ -253,7 +218,7 @@ def evaluate(run: Run) -> Evaluation:
     synthetic = declared_columns(output, run.config.schema, frozenset(run.config.output.partition_by))
     try:
         raw = opened.raw_pass().run(layout)
-        bounded = opened.bounded_pass(read_statement(_measured(run))["run_id"]).run(layout)
+        bounded = opened.bounded_pass(read_statement(measurements_of(run))["run_id"]).run(layout)
     finally:
         opened.release()
     made = count_rows_of(synthetic.select(*transport.expressions()), RowReader(transport), layout)
@@ -262,84 +227,3 @@ def evaluate(run: Run) -> Evaluation:
     )
     run.directory.internal.write(EVALUATION, json.dumps(found.facts(), indent=1).encode())
     return found
-
-
-def _give_back(run: Run, account: RunAccount) -> None:
-    """A failure that answered nothing costs nothing. If the ledger cannot be asked, the reservation stands."""
-    try:
-        if account.void_if_unanswered():
-            run.progress.say("nothing was answered: what was reserved is given back")
-    except SparkDPError:
-        run.progress.say("the reservation stands, for the ledger could not be asked; the same key resumes it")
-
-
-def _require_account(config: RunConfig) -> None:
-    Ledger.connect(config.privacy.ledger_url()).show(config.privacy.dataset)
-
-
-def _replayed(run: Run, released: Artefact, identity: str) -> Artefact:
-    """The measurements that are there, if they are of this configuration and this state of the input."""
-    _require_same_settings(run, released)
-    _require_same_input(run, identity)
-    run.progress.say("the measurements of this key are there already: nothing was spent again")
-    return released
-
-
-def _measured(run: Run) -> Artefact:
-    """The measurements of this configuration, or an error that says what to do."""
-    found = run.directory.require(MEASUREMENTS, made_by="measure")
-    _require_same_settings(run, found)
-    return found
-
-
-def _require_same_settings(run: Run, found: Artefact) -> None:
-    if found.inputs != run.settings_digest:
-        raise ConfigurationError(
-            f"run.key {run.config.run.key!r} holds measurements of another input, privacy, schema or mechanism. Nothing "
-            "was spent or changed. Restore that configuration, or choose another run.key.",
-            field="run.key",
-        )
-
-
-def _require_same_input(run: Run, identity: str) -> None:
-    before = run.directory.state.read("measure_digest")
-    if before is not None and before.decode() != identity:
-        raise ConfigurationError(
-            f"run.key {run.config.run.key!r} holds measurements of another state of the input: its files have changed "
-            "since. Nothing was spent. Choose another run.key to measure the table as it is now (it is charged "
-            "anew), or run `spark-dp fit`, `generate` and `report`, which do not read the input.",
-            field="run.key",
-        )
-
-
-def _is_ours(run: Run) -> bool:
-    """Whether an earlier attempt of this run began to write this output and did not finish."""
-    began = run.directory.state.read("output")
-    return (
-        began is not None
-        and began.decode() == run.config.output.path
-        and run.output.is_object_store
-        and run.output.manifest() is None
-    )
-
-
-def rows_to_generate(run: Run, modelled: Artefact) -> int:
-    """Returns how many rows are to be made: declared, or the noisy bounded total. Never an exact count."""
-    declared = run.config.output.rows
-    return declared if declared is not None else max(0, round(modelled.json("fit.json")["total"]))
-
-
-def shipped(run: Run, modelled: Artefact) -> ShippedPlan:
-    """Returns the model on its way to executors: in the task itself, or above 16 MiB as the file it is in."""
-    content = modelled.files["sampling.npz"]
-    if len(content) <= CLOSURE_BYTES:
-        return ShippedPlan(content)
-    folder: Folder = run.directory.folder.child(MODEL)
-    return ShippedPlan(None, folder.uri_of("sampling.npz"))
-
-
-def _digest_in(manifest: bytes) -> str | None:
-    try:
-        return str(json.loads(manifest)["generate_digest"])
-    except (ValueError, KeyError, TypeError):
-        return None

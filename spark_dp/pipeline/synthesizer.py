@@ -11,8 +11,10 @@ from spark_dp.graphical.model import GraphicalModel
 from spark_dp.pipeline import stages
 from spark_dp.pipeline.artefacts import MODEL
 from spark_dp.pipeline.config import RunConfig, load_config
+from spark_dp.pipeline.output import rows_to_generate, shipped
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.pipeline.progress import Progress
+from spark_dp.pipeline.run import Run
 from spark_dp.spark.generate import generate_table
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Synthesizer:
 
     def plan(self) -> RunPlan:
         """Returns what fitting will ask and cost. Free."""
-        return stages.plan(stages.Run(self.config, self.progress))
+        return stages.plan(Run(self.config, self.progress))
 
     def fit(self, table: DataFrame | None = None) -> SyntheticModel:
         """Measures the table, which SPENDS, and fits the model; a second time under the same key spends nothing.
@@ -56,7 +58,7 @@ class Synthesizer:
                 `input.filter` applies to it too.
         """
         session = table.sparkSession if table is not None else None
-        run = stages.Run(self.config, self.progress, table=table, session=session)
+        run = Run(self.config, self.progress, table=table, session=session)
         with self.progress.stage("measure", "bound, count, and add noise"):
             stages.measure(run)
         with self.progress.stage("fit", "the graphical model that agrees best"):
@@ -98,9 +100,9 @@ class SyntheticModel:
         modelled = run.directory.require(MODEL, made_by="fit")
         return generate_table(
             self.session,
-            stages.shipped(run, modelled),
+            shipped(run, modelled),
             self.config.schema,
-            rows=stages.rows_to_generate(run, modelled) if rows is None else rows,
+            rows=rows_to_generate(run, modelled) if rows is None else rows,
             seed=self.config.run.seed if seed is None else seed,
         )
 
@@ -108,5 +110,5 @@ class SyntheticModel:
         """Writes the configured output, with its manifest."""
         stages.generate(self._run())
 
-    def _run(self) -> stages.Run:
-        return stages.Run(self.config, Progress(None), session=self.session)
+    def _run(self) -> Run:
+        return Run(self.config, Progress(None), session=self.session)

@@ -27,7 +27,7 @@ def zcdp_delta(rho: float | Fraction, epsilon: float) -> float:
 
     delta = min over a > 1 of exp((a - 1)(a rho - epsilon)) / (a - 1) * (1 - 1/a)^a.
 
-    Guarantees: never below the true minimum; above it by less than 1e-9 of itself.
+    Guarantees: never below the true minimum; above it by less than 1e-6 of itself.
 
     Args:
         rho: at least 0.

@@ -58,8 +58,8 @@ class PrivacyBudget:
         if self.delta > LARGEST_DELTA and self.allow_large_delta is not True:
             raise ConfigurationError(
                 f"privacy.delta = {self.delta} is above {LARGEST_DELTA}. Nothing was spent. Lower it below "
-                "a tenth of one over the number of units, or confirm it with privacy.allow_large_delta: "
-                "true.",
+                "a tenth of one over the number of units, or confirm it: privacy.confirm_large_delta, or "
+                "--confirm-large-delta for an account.",
                 field="privacy.delta",
             )
         object.__setattr__(self, "_rho", zcdp_rho(float(self.epsilon), float(self.delta)))

@@ -219,6 +219,24 @@ class Ledger:
             raise LedgerError("The ledger's database did not name the run that it stored. Nothing was drawn.")
         return RunAccount(self._engine, row=row[0], run_id=run_id, rho=budget.rho, epoch=1)
 
+    def require_affordable(
+        self, dataset: str, key: str, budget: PrivacyBudget, unit: str, neighbours: Neighbours
+    ) -> None:
+        """Refuses what `begin` would refuse for want of budget or of an account; reserves nothing.
+
+        Raises:
+            LedgerError: no such account, or its unit or adjacency differ.
+            RhoExceededError: the account is closed, or too little is left for a new run of this key.
+        """
+        with guarded(), self._engine.begin() as connection:
+            account = _account(connection, dataset)
+            _require_same_promise(account, unit, neighbours)
+            run = connection.execute(
+                sa.select(runs.c.status).where(runs.c.dataset == dataset, runs.c.key == key)
+            ).first()
+            if run is None or run.status == "voided":
+                _require_affordable(account, _spent(connection, dataset), budget, key)
+
     def _begin_again(
         self, connection: sa.Connection, run: sa.Row[Any], measure_digest: str, budget: PrivacyBudget
     ) -> RunAccount:

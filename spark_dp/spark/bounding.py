@@ -15,6 +15,7 @@ fingerprint of all units' weights: if any unit weighed other than it should, the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -123,7 +124,8 @@ def weigh(rows: DataFrame, *, max_rows: int, nulls: str, nonce: int) -> BoundedR
     allowed = F.expr(
         f"CASE WHEN {_SIZE} <= {max_rows} THEN {_SIZE} * {WEIGHT_UNIT}L ELSE {_SIZE} * {shared} END"
     )
-    totals, above = _totals(sizes, keys, allowed, max_rows, nulls, nonce)
+    with _let_go_on_failure(sizes):
+        totals, above = _totals(sizes, keys, allowed, max_rows, nulls, nonce)
     heavy = sizes.where(F.col(_SIZE) > max_rows).select(
         *[F.col(k).alias(f"{k}_") for k in keys], F.expr(shared).alias("__w")
     )
@@ -160,7 +162,8 @@ def sample(rows: DataFrame, *, max_rows: int, nulls: str, nonce: int) -> Bounded
     kept_rows = rows.persist()
     sizes = kept_rows.groupBy(*keys).agg(F.count(F.lit(1)).alias(_SIZE)).persist()
     allowed = F.least(F.col(_SIZE), F.lit(max_rows).cast("long"))
-    totals, _ = _totals(sizes, keys, allowed, max_rows, nulls, nonce)
+    with _let_go_on_failure(kept_rows, sizes):
+        totals, _ = _totals(sizes, keys, allowed, max_rows, nulls, nonce)
     groups = kept_rows.groupBy(*keys, *words).agg(F.count(F.lit(1)).alias(_COPIES))
     ranked = groups.withColumn(_ORDER, F.xxhash64(F.lit(nonce), *[F.col(c) for c in (*keys, *words)]))
     fields = [f for f in ranked.schema.fields if f.name != _COPIES]
@@ -174,6 +177,17 @@ def sample(rows: DataFrame, *, max_rows: int, nulls: str, nonce: int) -> Bounded
     one = F.lit(1).cast("long")
     bounded = sampled.select(*words, one.alias(WEIGHT), _mark(keys, one, nonce).alias(MARK))
     return BoundedRows(bounded, totals, 1, (kept_rows, sizes))
+
+
+@contextmanager
+def _let_go_on_failure(*cached: DataFrame) -> Iterator[None]:
+    """Spark would answer the next reading of the same path from what a failed one left in memory."""
+    try:
+        yield
+    except BaseException:
+        for frame in cached:
+            frame.unpersist()
+        raise
 
 
 def least_hashes_of_copies(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:

@@ -7,6 +7,7 @@ What travels grows with tasks times cells and not with rows.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -240,6 +241,12 @@ class SparkMarginals:
                 "The counting pass found other weights than the rows of each unit allow: the input or the rows "
                 "of the frame changed between two passes. No query was answered from it. Run the same key again; "
                 "if it happens again, the input is not stable (a frame with rand() or limit(), a table being written)."
+            )
+        edges = layout.offsets
+        sums = [int(counted.vector[a:b].sum()) for a, b in itertools.pairwise(edges)]
+        if any(not 0 <= found <= counted.weight for found in sums):
+            raise InternalError(
+                "The marginals add up to more than the rows that were read. Nothing was drawn."
             )
         if counted.weight >= 1 << 62:
             raise InternalError(

@@ -74,6 +74,20 @@ def snapshot_rows(rows: DataFrame) -> Snapshot:
     return Snapshot((), f"rows:{found['rows']}:{found['sum'] or 0}")
 
 
+def require_same_rows(rows: DataFrame, before: Snapshot) -> None:
+    """Checks that a frame has the rows of `before`, in any order.
+
+    Raises:
+        InputChangedError: it has not.
+    """
+    if snapshot_rows(rows) != before:
+        raise InputChangedError(
+            "The rows of the input are not those of the start of the run. No query was answered from them. Pin a version "
+            "of the table, or write the frame to Parquet first: rows of rand() or limit() differ each time they are made.",
+            field="input",
+        )
+
+
 def require_unchanged(session: SparkSession, path: str, before: Snapshot) -> None:
     """Checks that the files are those of `before`.
 

@@ -26,9 +26,13 @@ _WIDENS = {
 _NOT_ROW_WISE = re.compile(
     r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
     r"input_file_\w+|current_(date|timestamp|time|timezone|user|catalog|database|schema)|curdate|now|"
-    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|exists|over)(?!\w)",
+    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|exists|over|_metadata|"
+    r"session_user|user\s*\(|identifier\s*\()(?!\w)|"
+    r"\|>|\(\s*(table|from|with|values)\b",
     re.IGNORECASE,
 )
+_SELF_DESCRIBING = ("parquet", "orc", "avro", "delta", "iceberg", "hudi")
+_SPECIAL_TIME = re.compile(r"['\"]\s*(now|today|yesterday|tomorrow|epoch)\b[^'\"]*['\"]", re.IGNORECASE)
 _COMMENT = re.compile(r"--|/\*")
 _QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`(?!\s*\()", re.DOTALL)
 _UNIT_TYPES = re.compile(r"string|tinyint|smallint|int|bigint|binary|decimal\(\d+,0\)|(var)?char\(\d+\)")
@@ -44,9 +48,24 @@ def read_table(
 ) -> DataFrame:
     """Opens the table; no row is read yet.
 
+    Only formats that state their types are read: of CSV and JSON Spark infers the types from all rows, so that one
+    unit's row would decide how the others' are grouped and compared.
+
     Raises:
-        InputError: it is not there, or is not of this format.
+        ConfigurationError: the format does not state its types.
+        InputError: the table is not there, or is not of this format.
     """
+    inferring = [
+        key for key in options or {} if key.lower() in ("inferschema", "primitivesasstring", "samplingratio")
+    ]
+    if not table and (format.lower() not in _SELF_DESCRIBING or inferring):
+        raise ConfigurationError(
+            f"input.format is {format!r}{f' with the option {inferring[0]!r}' if inferring else ''}: its types would be "
+            "read off the data, and one person's row would change how others' are read. Nothing was read or spent. "
+            f"Choose one of: {', '.join(_SELF_DESCRIBING)}; or write the table as Parquet first, or name a table of a "
+            "catalog (input.table).",
+            field="input.format",
+        )
     reader = session.read.format(format).options(**dict(options or {}))
     source = f"input.table {table!r}" if table else f"input.path {path!r}"
     try:
@@ -74,7 +93,12 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
         return rows
     # A comment may hide where a literal begins.
     bare = _QUOTED.sub("''", condition)
-    found = _COMMENT.search(bare) or _NOT_ROW_WISE.search(bare)
+    found = (
+        _COMMENT.search(bare)
+        or _NOT_ROW_WISE.search(bare)
+        or _SPECIAL_TIME.search(condition)
+        or re.search(r"`_metadata`", condition, re.IGNORECASE)
+    )
     if found:
         raise ConfigurationError(
             f"input.filter uses {found.group(0)!r}. A filter may look at one row at a time only: no subquery, window, "

@@ -84,9 +84,19 @@ def require_writable(output: Output) -> None:
             "replaced in one step. Nothing was spent. Write each run to a path of its own, with mode: error.",
             field="output.mode",
         )
+    if (
+        output.mode is OutputMode.OVERWRITE_PARTITIONS
+        and output.manifest() is None
+        and not output.folder.is_empty()
+    ):
+        raise OutputExistsError(
+            f"output.path {output.path!r} holds data without a {MANIFEST}, and output.mode 'overwrite_partitions' would "
+            "leave some of it under this run's promise. Nothing was changed. Choose a path of its own for synthetic data.",
+            field="output.path",
+        )
     if output.mode is OutputMode.ERROR and not output.folder.is_empty():
         raise OutputExistsError(
-            f"output.path {output.path!r} is there already and output.mode is 'error'. Nothing was spent or changed. "
+            f"output.path {output.path!r} is there already and output.mode is 'error'. It was left as it is. "
             "Choose another path, or mode: overwrite.",
             field="output.path",
         )

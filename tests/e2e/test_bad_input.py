@@ -13,6 +13,10 @@ from click.testing import CliRunner
 from support.visits import Site, visits
 
 from spark_dp.cli import cli
+from spark_dp.errors import InputError
+from spark_dp.pipeline import stages
+from spark_dp.privacy.ledger import Ledger, open_account
+from spark_dp.privacy.sensitivity import Neighbours
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ BEFORE_ANY_JOB = [
 
 @pytest.mark.parametrize(("override", "code", "named"), BEFORE_ANY_JOB)
 def test_a_wrong_setting_is_named_before_any_job(site, override, code, named, monkeypatch):
-    monkeypatch.setattr("spark_dp.pipeline.stages.open_session", _no_spark)
+    monkeypatch.setattr("spark_dp.pipeline.run.open_session", _no_spark)
     found, said = command(site, "run", str(site.config_file()), "--set", override)
     assert (found, named in said) == (code, True), said
     assert "Traceback" not in said
@@ -77,7 +81,7 @@ def test_a_wrong_setting_is_named_before_any_job(site, override, code, named, mo
 
 def test_the_same_command_without_the_wrong_setting_gets_as_far_as_spark(site, monkeypatch):
     """The twin of the test above: what refuses there is the setting."""
-    monkeypatch.setattr("spark_dp.pipeline.stages.open_session", _no_spark)
+    monkeypatch.setattr("spark_dp.pipeline.run.open_session", _no_spark)
     found, said = command(site, "run", str(site.config_file()))
     assert found == 70
     assert "AssertionError" in said
@@ -111,8 +115,7 @@ IN_THE_TABLE = [
     ("input.path={folder}/nowhere", 65, "does not exist"),
     ("input.path={folder}/empty", 65, "no file"),
     ("input.path={folder}/text", 65, "input.path"),
-    ("privacy.unit.column=persn", 65, "person"),
-    ("privacy.unit.column=score", 65, "privacy.unit.column"),
+    ("privacy.unit.column=persn", 77, "privacy.unit"),
     ("schema.ward.type=integer", 78, "ward"),
     ("schema.age.type=long", 0, ""),
     ("schema.age.type=short", 65, "schema.age.type"),
@@ -137,8 +140,8 @@ def test_what_does_not_match_the_table_or_the_account_is_named_and_nothing_is_sp
     (site.folder / "empty").mkdir()
     (site.folder / "text").mkdir()
     (site.folder / "text" / "a.csv").write_text("a,b\n1,2\n")
-    monkeypatch.setattr("spark_dp.pipeline.stages.open_session", lambda *_, **__: spark)
-    monkeypatch.setattr("spark_dp.pipeline.stages.require_same_environment", lambda _: None)
+    monkeypatch.setattr("spark_dp.pipeline.run.open_session", lambda *_, **__: spark)
+    monkeypatch.setattr("spark_dp.pipeline.run.require_same_environment", lambda _: None)
     file = str(site.config_file())
     found, said = command(site, "measure", file, "--set", override.format(folder=site.folder))
     assert (found, named in said) == (code, True), said
@@ -148,10 +151,17 @@ def test_what_does_not_match_the_table_or_the_account_is_named_and_nothing_is_sp
 
 
 @pytest.mark.spark
-def test_null_ids_may_be_refused_and_what_was_reserved_is_given_back(site, spark):
-    from spark_dp.errors import InputError
-    from spark_dp.pipeline import stages
+@pytest.mark.parametrize(("unit", "named"), [("persn", "person"), ("score", "double"), ("at", "timestamp")])
+def test_a_unit_that_the_table_has_not_or_not_as_an_id_is_refused(site, spark, unit, named):
+    open_account(site.ledger, unit, 2.0, 1e-7, unit, Neighbours.ADD_REMOVE)
+    with pytest.raises(InputError, match=named) as refused:
+        stages.measure(site.run(spark, f"privacy.unit.column={unit}", f"privacy.dataset={unit}"))
+    assert refused.value.field == "privacy.unit.column"
+    assert Ledger.connect(site.ledger).show(unit).spent_rho == 0
 
+
+@pytest.mark.spark
+def test_null_ids_may_be_refused_and_what_was_reserved_is_given_back(site, spark):
     with pytest.raises(InputError) as refused:
         stages.measure(site.run(spark, "privacy.unit.nulls=error"))
     assert refused.value.field == "privacy.unit.nulls"
@@ -187,9 +197,6 @@ def test_a_fit_without_measurements_says_which_stage_makes_them(site):
 
 @pytest.mark.spark
 def test_a_measurement_that_was_altered_is_refused(site, spark):
-    from spark_dp.errors import InputError
-    from spark_dp.pipeline import stages
-
     stages.measure(site.run(spark))
     stages.fit(site.run(None))
     file = site.run_folder / "released" / "measurements" / "measurements.json"

@@ -9,7 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from support.visits import Site
 
-from spark_dp.pipeline import stages
+from spark_dp.pipeline import output, stages
 from spark_dp.pipeline.runner import run_all
 from spark_dp.spark import generate
 
@@ -54,9 +54,9 @@ def test_a_large_model_is_read_by_executors_as_the_file_it_is_in(tmp_path, spark
     stages.fit(site.run(None, there))
     stages.generate(site.run(spark, there))
     in_the_task = site.synthetic()
-    monkeypatch.setattr(stages, "CLOSURE_BYTES", 0)
+    monkeypatch.setattr(output, "CLOSURE_BYTES", 0)
     asked = []
-    monkeypatch.setattr(stages, "ShippedPlan", lambda *a: asked.append(a) or generate.ShippedPlan(*a))
+    monkeypatch.setattr(output, "ShippedPlan", lambda *a: asked.append(a) or generate.ShippedPlan(*a))
     stages.generate(site.run(spark, there, f"output.path={tmp_path}/out2"))
     assert asked[0][0] is None
     assert "endpoint_override" in asked[0][1]

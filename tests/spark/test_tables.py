@@ -128,6 +128,15 @@ def test_a_row_wise_condition_is_accepted(rows, condition):
         "n = 1 /* ' */ AND rand() < 0.5 /* ' */",
         "reflect('java.util.UUID', 'randomUUID') != name",
         "sum(n) OVER () > 1",
+        "_metadata.row_index % 2 = 0",
+        "`_metadata`.row_index % 2 = 0",
+        "n = (from parquet.`x` |> aggregate max(n))",
+        "n IN (TABLE other)",
+        "n IN (VALUES (1))",
+        "IDENTIFIER('rand')(1) < 0.5",
+        "wall > timestamp_ntz'now'",
+        "day > DATE 'today'",
+        "session_user() = name",
     ],
 )
 def test_a_condition_that_looks_beyond_its_row_is_refused(rows, condition):

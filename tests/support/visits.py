@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from spark_dp.pipeline.config import RunConfig, parse_config
 from spark_dp.pipeline.progress import Progress
-from spark_dp.pipeline.stages import Run
+from spark_dp.pipeline.run import Run
 from spark_dp.privacy.ledger import AccountView, Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
