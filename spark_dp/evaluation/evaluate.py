@@ -34,6 +34,12 @@ class Evaluation:
         """Returns the evaluation, JSON-able."""
         return {"warning": WARNING, **{name: _facts(found) for name, found in self._parts()}}
 
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Evaluation:
+        """Reads what `facts` returned."""
+        parts = ("raw_to_bounded", "bounded_to_synthetic", "raw_to_synthetic")
+        return cls(**{name: _closeness(facts[name]) for name in parts})
+
     def text(self) -> str:
         """Returns the evaluation as a table to read."""
         lines = [
@@ -71,6 +77,10 @@ def evaluate_counts(raw: Counts, bounded: Counts, synthetic: Counts) -> Evaluati
         bounded_to_synthetic=compare(bounded, synthetic),
         raw_to_synthetic=compare(raw, synthetic),
     )
+
+
+def _closeness(facts: Mapping[str, Any]) -> Closeness:
+    return Closeness(by_clique={tuple(f["clique"]): f["total_variation"] for f in facts["by_clique"]})
 
 
 def _facts(found: Closeness) -> dict[str, Any]:

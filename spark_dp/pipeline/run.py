@@ -37,12 +37,16 @@ class Run:
     def __post_init__(self) -> None:
         self.directory = RunDirectory.open(self.config.run.directory, self.config.run.key)
 
-    def spark(self) -> SparkSession:
-        """Returns the session, after its executors were found to be what the driver is."""
+    def spark(self, *, to_compute: bool = True) -> SparkSession:
+        """Returns the session, after its executors were found to be what the driver is.
+
+        Args:
+            to_compute: False where Spark only lists files, and its executors do nothing of ours.
+        """
         if self.session is None:
             self.progress.say("starting Spark")
             self.session = open_session(self.config.spark, app_name=f"spark-dp {self.config.run.key}")
-        if not self._compared:
+        if to_compute and not self._compared:
             require_same_environment(self.session)
             self._compared = True
         return self.session

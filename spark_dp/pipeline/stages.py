@@ -75,7 +75,7 @@ def measure(run: Run) -> Artefact:
     released = run.directory.find(MEASUREMENTS)
     if released is None:
         require_affordable(config)  # before Spark is started
-    opened = open_input(run.spark(), config, run.table)
+    opened = open_input(run.spark(to_compute=released is None), config, run.table)
     identity = digest_of({"settings": run.settings_digest, "input": opened.snapshot.digest})
     if released is not None:
         return replayed(run, released, identity)
@@ -204,13 +204,20 @@ def report(run: Run) -> str:
 
 def evaluate(run: Run) -> Evaluation:
     """Compares the output with the input, marginal by marginal. NOT PRIVATE: for the owner alone."""
-    if run.output.manifest() is None:
+    manifest = manifest_there(run)
+    if not manifest:
         raise InputError(
             f"There is no finished output at {run.config.output.path!r} to evaluate. Run `spark-dp generate` first.",
             field="output.path",
         )
-    session, domain = run.spark(), run.config.schema.domain
-    opened = open_input(session, run.config, run.table)
+    statement = read_statement(measurements_of(run))
+    opened = open_input(run.spark(to_compute=False), run.config, run.table)
+    compared = digest_of({"input": opened.snapshot.digest, "output": manifest, "run": statement["run_id"]})
+    made = run.directory.internal.read(EVALUATION)
+    if made is not None and json.loads(made).get("compared") == compared:
+        run.progress.say("the evaluation of this input and output is there already")
+        return Evaluation.from_facts(json.loads(made))
+    domain, session = run.config.schema.domain, run.spark()
     cliques = cliques_up_to(domain, 2, max_cells=COMPARED_CELLS)
     layout = counting_layout(cliques, domain)
     transport = Transport.of(run.config.schema)
@@ -218,12 +225,13 @@ def evaluate(run: Run) -> Evaluation:
     synthetic = declared_columns(output, run.config.schema, frozenset(run.config.output.partition_by))
     try:
         raw = opened.raw_pass().run(layout)
-        bounded = opened.bounded_pass(read_statement(measurements_of(run))["run_id"]).run(layout)
+        bounded = opened.bounded_pass(statement["run_id"]).run(layout)
     finally:
         opened.release()
-    made = count_rows_of(synthetic.select(*transport.expressions()), RowReader(transport), layout)
+    sampled = count_rows_of(synthetic.select(*transport.expressions()), RowReader(transport), layout)
     found = evaluate_counts(
-        *(split_vector(counted.vector, layout, cliques) for counted in (raw, bounded, made))
+        *(split_vector(counted.vector, layout, cliques) for counted in (raw, bounded, sampled))
     )
-    run.directory.internal.write(EVALUATION, json.dumps(found.facts(), indent=1).encode())
+    facts = found.facts() | {"compared": compared}
+    run.directory.internal.write(EVALUATION, json.dumps(facts, indent=1).encode())
     return found
