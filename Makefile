@@ -33,8 +33,8 @@ format: $(VENV)/.dev  ## puts the code into the house style
 bench: $(VENV)/.dev .venv-peers/.ready  ## the figures of benchmarks/, side by side with their peers and limits
 	@$(BIN)/python -m benchmarks
 
-package: $(VENV)/.dev  ## dist/spark_dp.zip, for spark-submit --py-files
-	@$(BIN)/python scripts/package.py
+package:  ## dist/spark_dp.zip, for spark-submit --py-files
+	@$(PYTHON) scripts/package.py
 
 clean:  ## what the demo, the tests and the builds left
 	rm -rf demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage spark-warehouse

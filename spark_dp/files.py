@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from spark_dp.errors import ConfigurationError, InternalError, TransientError
+from spark_dp.errors import ConfigurationError, InternalError, SparkDPError, TransientError
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 
@@ -145,7 +145,13 @@ class Folder:
         finally:
             os.close(folder)
 
-    def _failed(self, verb: str, name: str, error: OSError) -> TransientError:
+    def _failed(self, verb: str, name: str, error: OSError) -> SparkDPError:
+        if isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError | FileExistsError):
+            return ConfigurationError(
+                f"Could not {verb} {name!r} in {self.shown!r} ({error.strerror or type(error).__name__}). What was there "
+                "before is unchanged. Give a folder that this user may write to.",
+                field="run.directory",
+            )
         return TransientError(
             f"Could not {verb} {name!r} in {self.shown!r} ({type(error).__name__}: {error.strerror or 'no reason given'})."
             " What was there before is unchanged. Check that the folder can be reached and written, and run the same "

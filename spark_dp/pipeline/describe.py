@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.runner import RunResult
 from spark_dp.privacy.ledger import AccountView, RunView
+
+
+def counted_as(promise: Mapping[str, Any]) -> str:
+    """Says how rows were counted."""
+    if promise["unit"] == "row":
+        return "each row counts once"
+    return f"each {promise['unit']} counts as at most {promise['max_rows_per_unit']} rows"
+
+
+def kept_relations(cliques: Sequence[Sequence[str]]) -> str:
+    """Says which columns the model relates to each other."""
+    pairs = [" × ".join(clique) for clique in cliques if len(clique) > 1]
+    return (
+        f"relations: {'; '.join(pairs)}"
+        if pairs
+        else "no relation: every column is independent of the others"
+    )
 
 
 def plan_lines(plan: RunPlan) -> Iterator[str]:
@@ -19,7 +37,8 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
     yield f"Mechanism  {plan.mechanism.name}"
     yield f"Counting   {len(plan.layout.kept):,} marginals, {plan.layout.vector_cells:,} cells, one pass; memory for counts:"
     yield f"           driver {plan.driver_bytes / 1e6:,.1f} MB, executor {plan.executor_bytes / 1e6:,.1f} MB"
-    yield f"Model      at most {plan.model_cells:,} cells"
+    yield f"Model      at most {plan.model_cells:,} cells ({plan.config.mechanism.max_model_mb:g} MB)"
+    yield "Queries    at most these; what is selected decides which marginals are measured last, and their noise"
     yield ""
     yield f"{'query':30} {'kind':8} {'marginals':>9} {'cells':>10} {'share of ρ':>10} {'noise, rows (σ)':>16}"
     for query in plan.queries.queries:
@@ -40,6 +59,9 @@ def result_lines(run: Run, result: RunResult) -> Iterator[str]:
     promise = result.manifest["privacy"]
     yield ""
     yield f"Output   {run.config.output.path}: {result.manifest['rows']:,} rows, with _manifest.json"
+    if run.config.output.rows is None:
+        yield f"         (rows: auto is the noisy total in which {counted_as(promise)}; set output.rows for another size)"
+    yield f"Kept     {kept_relations(result.relations)}"
     if result.measured_now:
         yield f"Spent    (ε, δ) = ({promise['epsilon']:g}, {promise['delta']:g}) of account {run.config.privacy.dataset!r}"
     else:

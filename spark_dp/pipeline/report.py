@@ -51,10 +51,24 @@ def report_text(
     lines += [
         "",
         "How to use it",
-        "  Shares and relations of the columns answer like the table's, within the noise above. Counts below a few σ",
-        "  are noise. Do not look for single persons or rare combinations: the rows are drawn from a model.",
+        *(f"  {line}" for line in _usage(statement)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _usage(statement: Mapping[str, Any]) -> list[str]:
+    rows = (
+        "each row counts once"
+        if statement["unit"] == "row"
+        else (f"each {statement['unit']} counts as at most {statement['max_rows_per_unit']} rows")
+    )
+    return [
+        f"Shares answer like those of the table in which {rows}, within the noise above: where some have many more",
+        "rows than that, shares of the full table differ. Of relations, those named above are kept, as far as the noise",
+        "and the bins allow; all others are as if by chance. Values are spread evenly within their bin. Counts below a",
+        "few σ are noise. Do not look for single persons or rare combinations: the rows are drawn from a model.",
+        "Choosing the relations was charged too: the ledger's history lists every query.",
+    ]
 
 
 def _model_lines(fitted: Mapping[str, Any]) -> list[str]:
@@ -62,8 +76,9 @@ def _model_lines(fitted: Mapping[str, Any]) -> list[str]:
     state = "converged" if fitted["converged"] else "NOT CONVERGED"
     return [
         f"relations kept: {'; '.join(pairs) if pairs else 'none, the columns are independent'}",
-        f"{state}: loss {fitted['loss']:,.1f}, expected {fitted['noise_floor']:,.1f} by noise alone, proved within "
-        f"{fitted['gap']:.3g} of the best; estimated total {fitted['total']:,.0f} rows",
+        f"{state}: misfit to the noisy counts {fitted['loss']:,.1f} (noise alone would give the true table about "
+        f"{fitted['noise_floor']:,.1f}), proved to be within {fitted['gap']:.3g} of the least possible",
+        f"estimated total, each unit bounded: {fitted['total']:,.0f} rows",
     ]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Final
+
 from spark_dp.errors import ConfigurationError, SparkDPError
 from spark_dp.pipeline.artefacts import MEASUREMENTS
 from spark_dp.pipeline.config import RunConfig
@@ -10,6 +13,8 @@ from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.run_account import RunAccount
 
+SETTINGS: Final = "settings.json"
+
 
 def require_affordable(config: RunConfig) -> None:
     """Asks the ledger whether this run could begin. What counts is asked again when it does."""
@@ -17,6 +22,24 @@ def require_affordable(config: RunConfig) -> None:
     Ledger.connect(privacy.ledger_url()).require_affordable(
         privacy.dataset, config.run.key, privacy.budget, privacy.unit.label, privacy.neighbours
     )
+
+
+def require_records(run: Run) -> None:
+    """Finds out, before anything is reserved, whether the run can keep its records."""
+    run.directory.state.write("began", b"")
+
+
+def remember(run: Run, identity: str) -> None:
+    """Keeps what is measured, for whoever runs the same key again."""
+    run.directory.state.write(SETTINGS, json.dumps(run.config.measure_settings(), indent=1).encode())
+    run.directory.state.write("measure_digest", identity.encode())
+
+
+def reservation(config: RunConfig, *, resumed: bool) -> str:
+    """Says what was reserved, and when."""
+    budget = config.privacy.budget
+    spent = f"(ε, δ) = ({budget.epsilon:g}, {budget.delta:g}) of the account"
+    return f"resumed: {spent} was reserved before, and is charged once" if resumed else f"reserved {spent}"
 
 
 def replayed(run: Run, released: Artefact, identity: str) -> Artefact:
@@ -36,9 +59,13 @@ def measurements_of(run: Run) -> Artefact:
 
 def _require_same_settings(run: Run, found: Artefact) -> None:
     if found.inputs != run.settings_digest:
+        before = json.loads(run.directory.state.read(SETTINGS) or b"{}")
+        now = run.config.measure_settings()
+        differing = [name for name in now if before and before.get(name) != now[name]]
         raise ConfigurationError(
-            f"run.key {run.config.run.key!r} holds measurements of another input, privacy, schema or mechanism. Nothing "
-            "was spent or changed. Restore that configuration, or choose another run.key.",
+            f"run.key {run.config.run.key!r} holds measurements of other settings"
+            f"{': ' + ', '.join(differing) if differing else ''}. Nothing was spent or changed. Restore that "
+            "configuration, or choose another run.key.",
             field="run.key",
         )
 

@@ -44,6 +44,7 @@ class RunResult:
     Attributes:
         plan: that it followed.
         manifest: of its output.
+        relations: cliques of columns that the model keeps together.
         measured_now: False where the measurements were there already, and nothing was spent.
         evaluation: NOT PRIVATE; None where none was asked for.
         seconds: wall time by stage.
@@ -51,6 +52,7 @@ class RunResult:
 
     plan: RunPlan
     manifest: dict[str, Any]
+    relations: list[list[str]]
     measured_now: bool
     evaluation: Evaluation | None
     seconds: dict[str, float]
@@ -114,7 +116,7 @@ def _run_stages(run: Run) -> RunResult:
         before = run.directory.find("released/measurements") is not None
         measure(run)
     with progress.stage("fit", "the graphical model that agrees best"):
-        fit(run)
+        fitted = fit(run)
     with progress.stage("generate", "synthetic rows"):
         manifest = generate(run)
     with progress.stage("report", "a summary of what is released"):
@@ -126,6 +128,7 @@ def _run_stages(run: Run) -> RunResult:
     return RunResult(
         plan=planned,
         manifest=manifest,
+        relations=fitted.json("fit.json")["cliques"],
         measured_now=not before,
         evaluation=evaluation,
         seconds=dict(progress.seconds),
@@ -136,6 +139,6 @@ def _say_plan(run: Run, planned: RunPlan) -> None:
     budget = run.config.privacy.budget
     queries = planned.queries.queries
     run.progress.say(
-        f"{planned.mechanism.name}: {len(queries)} queries for (ε, δ) = ({budget.epsilon:g}, {budget.delta:g}); "
+        f"{planned.mechanism.name}: at most {len(queries)} queries for (ε, δ) = ({budget.epsilon:g}, {budget.delta:g}); "
         f"{len(planned.layout.kept):,} marginals with {planned.layout.vector_cells:,} cells counted in one pass"
     )

@@ -41,7 +41,15 @@ from spark_dp.pipeline.output import (
 )
 from spark_dp.pipeline.planning import RunPlan, plan_run
 from spark_dp.pipeline.report import report_text
-from spark_dp.pipeline.resume import give_back, measurements_of, replayed, require_affordable
+from spark_dp.pipeline.resume import (
+    give_back,
+    measurements_of,
+    remember,
+    replayed,
+    require_affordable,
+    require_records,
+    reservation,
+)
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact, digest_of
 from spark_dp.privacy.curator import Curator
@@ -75,6 +83,7 @@ def measure(run: Run) -> Artefact:
     released = run.directory.find(MEASUREMENTS)
     if released is None:
         require_affordable(config)  # before Spark is started
+        require_records(run)
     opened = open_input(run.spark(to_compute=released is None), config, run.table)
     identity = digest_of({"settings": run.settings_digest, "input": opened.snapshot.digest})
     if released is not None:
@@ -87,10 +96,8 @@ def measure(run: Run) -> Artefact:
         config.privacy.unit.label,
         config.privacy.neighbours,
     )
-    say(
-        f"reserved (ε, δ) = ({config.privacy.budget.epsilon:g}, {config.privacy.budget.delta:g}) of the account"
-    )
-    run.directory.state.write("measure_digest", identity.encode())
+    say(reservation(config, resumed=account.epoch > 1))
+    remember(run, identity)
     try:
         curator = Curator(
             domain=config.schema.domain,  # an attribute for each column, a cell for each declared value or bin
@@ -138,8 +145,9 @@ def fit(run: Run) -> Artefact:
     )
     said = fitted.convergence
     run.progress.say(
-        f"{fitted.model.cells:,} cells in {len(fitted.model.cliques)} cliques, {said.iterations} iterations; loss "
-        f"{said.loss:,.0f} at an expected noise floor of {said.noise_floor:,.0f}, proved within {said.gap:.3g} of the best"
+        f"{fitted.model.cells:,} cells in {len(fitted.model.cliques)} cliques after {said.iterations} iterations; misfit "
+        f"{said.loss:,.0f}, where noise alone would give the true table about {said.noise_floor:,.0f}, and proved to be "
+        f"within {said.gap:.3g} of the least possible"
     )
     if not said.converged:
         run.progress.say(

@@ -8,6 +8,8 @@ rename: there the output goes to a new path, and its manifest, written last, say
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -67,11 +69,19 @@ class Output:
 
 
 def require_writable(output: Output) -> None:
-    """Checks, before anything is spent, that the output may go where it is to go.
+    """Checks, before anything is spent, that the output may go where it is to go, and can.
 
     Raises:
-        OutputExistsError: something is there and the mode is `error`, or the place cannot be replaced safely.
+        OutputExistsError: something is there and the mode is `error`.
+        ConfigurationError: the place cannot be written, or cannot be replaced safely.
     """
+    _require_allowed(output)
+    if not output.is_object_store:
+        _require_place(output)
+
+
+def _require_allowed(output: Output) -> None:
+    """Checks that the mode allows to write where the output is to go."""
     if output.mode is OutputMode.OVERWRITE_PARTITIONS and not output.partition_by:
         raise ConfigurationError(
             "output.mode is overwrite_partitions, and output.partition_by names no column. Nothing was spent. Name "
@@ -102,6 +112,32 @@ def require_writable(output: Output) -> None:
         )
 
 
+def _require_place(output: Output) -> None:
+    """Tries whether the folder beside the output can be made, before anything is spent."""
+    try:
+        filesystem, staging = _open(output.staging)
+        filesystem.create_dir(staging, recursive=True)
+        filesystem.delete_dir(staging)
+    except OSError as error:
+        raise ConfigurationError(
+            f"output.path {output.path!r} cannot be written by this user ({type(error).__name__}). Nothing was spent. Give "
+            "another path, or make its folder writable.",
+            field="output.path",
+        ) from None
+
+
+@contextmanager
+def _microseconds(session: SparkSession) -> Iterator[None]:
+    """Spark's default writes instants as INT96, which other readers take for nanoseconds without a zone."""
+    key = "spark.sql.parquet.outputTimestampType"
+    before = session.conf.get(key, "INT96")
+    session.conf.set(key, "TIMESTAMP_MICROS")
+    try:
+        yield
+    finally:
+        session.conf.set(key, str(before))
+
+
 def write_rows(rows: DataFrame, output: Output, session: SparkSession, *, expected: int) -> str:
     """Writes the rows as Parquet to the staging folder (on object stores: to the output) and counts them there.
 
@@ -114,7 +150,7 @@ def write_rows(rows: DataFrame, output: Output, session: SparkSession, *, expect
     # Without rows there would be no file that states the schema, below partition folders.
     if output.partition_by and expected:
         writer = writer.partitionBy(*output.partition_by)
-    with told_without_values("writing the synthetic table", field="output.path"):
+    with told_without_values("writing the synthetic table", field="output.path"), _microseconds(session):
         writer.parquet(target)
         found = session.read.parquet(target).count()
     if found != expected:
@@ -133,7 +169,7 @@ def publish(output: Output, manifest: bytes) -> None:
     if output.is_object_store:
         output.folder.write(MANIFEST, manifest)
         return
-    require_writable(output)  # once more: another table may have come meanwhile
+    _require_allowed(output)  # once more: another table may have come meanwhile
     filesystem, staging = _open(output.staging)
     _, final = _open(output.path)
     if output.mode is OutputMode.OVERWRITE_PARTITIONS and _exists(filesystem, final):

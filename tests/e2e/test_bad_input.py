@@ -213,7 +213,7 @@ def test_an_unwritable_run_directory_is_named(site):
         blocked = site.folder / "runs"
         blocked.mkdir(mode=0o500)
     found, said = command(site, "fit", str(site.config_file()))
-    assert found in (65, 75)
+    assert found in (65, 75, 78)
     assert "Traceback" not in said
     shutil.rmtree(blocked, ignore_errors=True)
 

@@ -151,6 +151,29 @@ def test_settings_of_spark_that_change_what_is_read_are_refused(site, setting):
     assert site.config('spark={spark.sql.shuffle.partitions: "3"}').spark
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [("run.directory={f}/file/runs", "run.directory"), ("output.path={f}/file/out", "output.path")],
+)
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_spent(site, spark, change, field):
+    (site.folder / "file").write_text("a file where a folder should be")
+    with pytest.raises(ConfigurationError) as refused:
+        run_all(site.run(spark, change.format(f=site.folder)))
+    assert refused.value.field == field
+    assert site.account().spent_rho == 0
+
+
+def test_instants_come_out_as_they_went_in(site, spark):
+    run_all(site.run(spark))
+    assert site.synthetic().schema.field("at").type == visits().schema.field("at").type
+
+
+def test_a_reused_key_says_which_settings_differ(site, spark):
+    stages.measure(site.run(spark, "privacy.epsilon=1"))
+    with pytest.raises(ConfigurationError, match="other settings: epsilon"):
+        stages.measure(site.run(spark, "privacy.epsilon=1.5"))
+
+
 def test_the_promise_states_the_budget_to_the_last_digit(site, spark):
     released = stages.measure(site.run(spark, "privacy.epsilon=1.0000049"))
     assert "1.0000049" in released.json("measurements.json")["statement"]["promise"]
