@@ -34,7 +34,7 @@ bench: $(VENV)/.dev .venv-peers/.ready  ## the figures of benchmarks/, side by s
 	@$(BIN)/python -m benchmarks
 
 package:  ## dist/spark_dp.zip, for spark-submit --py-files
-	@$(PYTHON) scripts/package.py
+	@$(PYTHON) deploy/package.py
 
 clean:  ## what the demo, the tests and the builds left
 	rm -rf demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage spark-warehouse

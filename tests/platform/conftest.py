@@ -13,7 +13,7 @@ OLDEST = ROOT / ".venv-spark-oldest" / "bin"
 @pytest.fixture(scope="session")
 def package() -> Path:
     """The zip for --py-files, built as users build it."""
-    subprocess.run([sys.executable, str(ROOT / "scripts" / "package.py")], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(ROOT / "deploy" / "package.py")], check=True, capture_output=True)
     return ROOT / "dist" / "spark_dp.zip"
 
 
