@@ -8,7 +8,7 @@ from typing import Any
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.runner import RunResult
-from spark_dp.privacy.ledger import AccountView, RunView
+from spark_dp.privacy.account_views import AccountView, RunView
 
 
 def counted_as(promise: Mapping[str, Any]) -> str:

@@ -66,6 +66,7 @@ def test_files_that_spark_does_not_read_may_change(spark, path):
     for name in ("_SUCCESS", ".part.crc", "_manifest.json"):
         Path(path, name).write_text("x")
     require_unchanged(spark, path, before)
+    assert snapshot_files(spark, path) == before
 
 
 def test_a_path_that_is_not_there_is_told_as_such(spark, tmp_path):

@@ -41,7 +41,9 @@ def rows(spark):
     ids=str,
 )
 def test_declared_types_and_narrower_ones_are_accepted(rows, settings):
-    require_columns(rows, schema(**settings), ["id"])
+    declared = schema(**settings)
+    require_columns(rows, declared, ["id"])
+    assert set(declared.names) <= set(rows.columns)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from spark_dp.pipeline.config import RunConfig, parse_config
 from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.run import Run
-from spark_dp.privacy.ledger import AccountView, Ledger, open_account
+from spark_dp.privacy.account_views import AccountView
+from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
 EPSILON, DELTA = 2.0, 1e-7

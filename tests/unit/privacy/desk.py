@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.files import Folder
+from spark_dp.privacy.account_views import AccountView
 from spark_dp.privacy.answers import Blobs
 from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.curator import Curator, MarginalSource
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
-from spark_dp.privacy.ledger import AccountView, Ledger, open_account
+from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
 from spark_dp.schema.domain import Clique, Domain

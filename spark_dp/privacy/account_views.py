@@ -1,0 +1,63 @@
+"""What a ledger shows of accounts and runs: exact figures, the owner's, and not noisy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from spark_dp.privacy.run_account import QueryRecord
+from spark_dp.privacy.sensitivity import Neighbours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """One account. All figures are the owner's, and not noisy.
+
+    Attributes:
+        dataset, unit, neighbours: what is protected.
+        epsilon, delta, rho: what may be spent by all runs together.
+        status: 'open' or 'closed'.
+        opened_at: UTC, ISO 8601.
+        spent_rho: what all runs together have reserved.
+        spent_epsilon: the same as epsilon at the account's delta.
+        remaining_rho: what is left for new runs.
+        remaining_epsilon: the epsilon that one new run may still ask for at the account's delta. (Epsilons do
+            not add up; rho does.)
+    """
+
+    dataset: str
+    unit: str
+    neighbours: Neighbours
+    epsilon: float
+    delta: float
+    rho: Fraction
+    status: str
+    opened_at: str
+    spent_rho: Fraction
+    spent_epsilon: float
+    remaining_rho: Fraction
+    remaining_epsilon: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One run of an account, with its queries in order.
+
+    Attributes:
+        dataset, key: how the owner names it.
+        run_id: random; the only name that may be published.
+        epsilon, delta, rho: what it reserved.
+        status: 'running', 'complete', or 'voided' where it failed before any answer and was given back.
+        created_at: UTC, ISO 8601.
+        queries: those reserved so far.
+    """
+
+    dataset: str
+    key: str
+    run_id: str
+    epsilon: float
+    delta: float
+    rho: Fraction
+    status: str
+    created_at: str
+    queries: tuple[QueryRecord, ...]
