@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,8 @@ def open_session(settings: Mapping[str, str], *, app_name: str = "spark-dp") -> 
             "On a cluster, run the job with spark-submit. Nothing was read or spent.",
             field="spark",
         ) from error
+    # Spark 4.3 says at every use that it does not fully support pandas 3; nothing of pandas is used here.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"pyspark\..*")
     session = _active_session()
     if session is None:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
