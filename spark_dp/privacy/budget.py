@@ -51,8 +51,8 @@ class PrivacyBudget:
         _require_positive_number("privacy.delta", self.delta)
         if self.delta >= 1:
             raise ConfigurationError(
-                f"privacy.delta = {self.delta} promises nothing: it is a probability far below one over "
-                "the number of units, such as 1e-9. Nothing was spent.",
+                f"privacy.delta = {self.delta} promises nothing. Nothing was spent. Write a probability below a tenth of "
+                "one over the number of units, such as 1e-9.",
                 field="privacy.delta",
             )
         if self.delta > LARGEST_DELTA and self.allow_large_delta is not True:
@@ -128,7 +128,6 @@ def _require_positive_number(name: str, value: object) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]
         raise ConfigurationError(
-            f"{name} is a positive, finite number that has to be given, and not {value!r}. Nothing was "
-            "spent.",
+            f"{name} is {value!r}. Nothing was spent. Write a positive, finite number; there is no default.",
             field=name,
         )

@@ -82,7 +82,10 @@ def parse_fraction(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         value = Fraction(0)
     if value <= 0 or str(value) != text:
-        raise LedgerError(f"The ledger holds {text!r} where a positive fraction belongs. Nothing was drawn.")
+        raise LedgerError(
+            f"The ledger holds {text!r} where a positive fraction belongs: it was altered. Nothing was spent or drawn. "
+            "Restore it from a copy."
+        )
     return value
 
 

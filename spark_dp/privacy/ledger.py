@@ -53,7 +53,7 @@ def open_account(
     """
     for field, value in (("privacy.dataset", dataset), ("privacy.unit", unit)):
         if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{field} is a name, and not {value!r}. {_NOTHING}", field=field)
+            raise ConfigurationError(f"{field} is {value!r}. {_NOTHING} Write a name.", field=field)
     budget = PrivacyBudget(epsilon=epsilon, delta=delta, allow_large_delta=allow_large_delta)
     engine = create_tables(url)
     with guarded(), engine.begin() as connection:
@@ -346,7 +346,8 @@ def _require_affordable(account: sa.Row[Any], spent: Fraction, budget: PrivacyBu
     if account.status != "open":
         raise RhoExceededError(
             f"Account {account.dataset!r} is closed, so that run {key!r} (epsilon = {budget.epsilon}) may "
-            "spend nothing. Nothing was spent, read or released.",
+            "spend nothing. Nothing was spent, read or released. Charge another account (privacy.dataset) if these "
+            "people may bear more; a closed account stays closed.",
             asked=asked,
             left=Fraction(0),
         )

@@ -152,7 +152,7 @@ def _resolve(url: str) -> sa.URL:
         value = os.environ.get(name)
         if not value:
             raise LedgerError(
-                f"privacy.ledger names the environment variable {name!r}, which is not set. {_NOTHING}",
+                f"privacy.ledger names the environment variable {name!r}, which is not set. {_NOTHING} Set it.",
                 field="privacy.ledger",
             )
         url = value
@@ -163,8 +163,8 @@ def _resolve(url: str) -> sa.URL:
         backend = ""
     if backend not in ("sqlite", "postgresql"):
         raise LedgerError(
-            "privacy.ledger is no URL of a supported database, such as sqlite:///ledger.db, "
-            f"postgresql+psycopg://... or env:NAME. {_NOTHING}",
+            f"privacy.ledger is no URL of a supported database. {_NOTHING} Write one such as sqlite:///ledger.db, "
+            "postgresql+psycopg://..., or env:NAME for one in an environment variable.",
             field="privacy.ledger",
         )
     return resolved
@@ -190,7 +190,8 @@ def _engine(url: str, *, create: bool) -> sa.Engine:
 def _sqlite_engine(url: sa.URL, *, create: bool) -> sa.Engine:
     if not url.database or url.database == ":memory:" or url.query:
         raise LedgerError(
-            f"A SQLite ledger is a plain file, sqlite:///PATH, so that it outlives the run. {_NOTHING}",
+            "privacy.ledger names a SQLite database that is no plain file and would not outlive the run. "
+            f"{_NOTHING} Write sqlite:///PATH.",
             field="privacy.ledger",
         )
     path = Path(url.database).absolute()

@@ -119,8 +119,8 @@ def _translate(error: Exception, doing: str, field: str, files: Sequence[str]) -
         )
     if re.search(r"CAST_INVALID_INPUT|DIVIDE_BY_ZERO|ARITHMETIC_OVERFLOW|CANNOT_PARSE", said):
         return InputError(
-            f"While {doing}, a row broke an expression ({named}). No query was answered. If input.filter casts or "
-            "divides, write it with try_cast or try_divide, which give null instead of failing.",
+            f"While {doing}, a row broke an expression ({named}). No query was answered. Write input.filter with "
+            "try_cast or try_divide where it casts or divides: they give null instead of failing.",
             field="input.filter",
         )
     return TransientError(

@@ -111,7 +111,8 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     except Exception as error:
         raise ConfigurationError(
             f"input.filter is not a condition that Spark understands on this table ({_kind(error)}). "
-            "Nothing was read or spent.",
+            "Nothing was read or spent. Write a condition on the table's columns, such as age > 17; quote odd names: "
+            "`a name`.",
             field="input.filter",
         ) from None
     return kept
@@ -203,8 +204,8 @@ def count_rows(rows: DataFrame, doing: str) -> int:
 def _require_present(name: str, have: Mapping[str, DataType], field: str) -> DataType:
     if name not in have:
         raise InputError(
-            f"The table has no column {name!r} ({field}). It has: {', '.join(have)}.{nearest(name, have)} "
-            "Nothing was spent.",
+            f"The table has no column {name!r} ({field}). Nothing was spent. Choose one of: {', '.join(have)}."
+            f"{nearest(name, have)}",
             field=field,
         )
     return have[name]
