@@ -14,48 +14,47 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spark_dp.errors import ConfigurationError, nearest
-from spark_dp.pipeline.config_reader import Section, read_names, read_weight
+from spark_dp.pipeline.config_build import (
+    read_evaluate,
+    read_input,
+    read_mechanism,
+    read_output,
+    read_privacy,
+    read_run_directory,
+    read_schema,
+)
+from spark_dp.pipeline.config_fields import FREE, ROOT
+from spark_dp.pipeline.config_reader import Section
 from spark_dp.pipeline.config_sections import (
-    Bounding,
-    ColumnUnit,
     EvaluateConfig,
     InputConfig,
     MechanismConfig,
     OutputConfig,
     PrivacyConfig,
-    RowUnit,
     RunDirConfig,
-    UnitNulls,
-    WorkloadConfig,
 )
 from spark_dp.pipeline.config_tree import (
+    LARGEST_BYTES,
     Entries,
-    Items,
     Scalar,
     Tree,
     override,
     place_of,
-    plain_value,
     read_tree,
     refuse,
 )
-from spark_dp.privacy.budget import LARGEST_DELTA, PrivacyBudget
-from spark_dp.privacy.sensitivity import Neighbours
-from spark_dp.schema.columns import Column
-from spark_dp.schema.domain import Clique
+from spark_dp.pipeline.config_unfilled import require_filled
 from spark_dp.schema.table import TableSchema
-from spark_dp.spark.write import OutputMode
 
 _CHANGES_RESULTS = re.compile(
     r"spark\.sql\.(caseSensitive|ansi\..*|legacy\..*|files\.ignore.*|session\.timeZone|"
     r"parquet\.(binaryAsString|int96.*|.*[rR]ebase.*)|sources\.partitionColumnTypeInference\..*)"
 )
-_SECTIONS = ("input", "output", "privacy", "schema", "mechanism", "run", "evaluate", "spark")
+Failure = TypeVar("Failure", bound=ConfigurationError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +65,7 @@ class RunConfig:
         input, output, privacy, mechanism, run, evaluate: see `config_sections`.
         schema: the columns that are synthesised; all others are left out.
         spark: settings of Spark, for speed only.
+        tree: that it was read from, for the places of its settings; None where it was not read.
 
     Raises:
         ConfigurationError: a section names a column that the schema has not.
@@ -79,13 +79,21 @@ class RunConfig:
     run: RunDirConfig
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     spark: Mapping[str, str] = field(default_factory=dict)
+    tree: Tree | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._require_apart()
         for key in self.spark:
+            if not key.startswith("spark."):
+                refuse(
+                    f"spark.{key}",
+                    f"would do nothing: the name of a setting of Spark starts with spark., as in spark.{key}. Write it so "
+                    f"in the section spark, or as --set spark.spark.{key}=VALUE.",
+                )
             if _CHANGES_RESULTS.fullmatch(key):
                 refuse(
-                    "spark", f"sets {key}, which changes what is read and not only the speed. Leave it out."
+                    f"spark.{key}",
+                    f"sets {key}, which changes what is read and not only the speed. Leave it out.",
                 )
         self._require_columns("output.partition_by", self.output.partition_by)
         if len(self.output.partition_by) == len(self.schema.columns):
@@ -93,6 +101,10 @@ class RunConfig:
         self._require_columns("mechanism.targets", self.mechanism.targets)
         for clique, _ in self.mechanism.workload.cliques:
             self._require_columns("mechanism.workload", clique)
+
+    def placed(self, error: Failure) -> Failure:
+        """Returns the error with the file and line of its setting, where it has one and does not say so yet."""
+        return error if self.tree is None else _placed(error, self.tree)
 
     def measure_settings(self) -> dict[str, Any]:
         """Returns all that defines what is measured, JSON-able and canonical.
@@ -180,24 +192,41 @@ def parse_config(
     """
     tree = read_tree(text, source)
     for assignment in overrides:
-        tree = override(tree, assignment)
+        tree = override(tree, assignment, FREE)
+    if isinstance(tree, Scalar) and tree.is_null:
+        raise ConfigurationError(
+            f"The configuration is empty ({source}). Nothing was read or spent. It needs: "
+            f"{', '.join(name for name, setting in ROOT.items() if setting.required)}."
+        )
     try:
+        require_filled(tree)
         tree = _with_schema_file(tree, folder or Path())
+        require_filled(tree)
         return _read_run(tree)
     except ConfigurationError as error:
-        if error.field is None:
-            raise
-        place = place_of(tree, error.field)
-        raise type(error)(f"{error.message} ({place})", field=error.field) from None
+        raise _placed(error, tree) from None
+
+
+def _placed(error: Failure, tree: Tree) -> Failure:
+    if error.field is None:
+        return error
+    place = f" ({place_of(tree, error.field)})"
+    if error.message.endswith(place):
+        return error
+    return type(error)(error.message + place, field=error.field)
 
 
 def _read_file(path: Path, name: str | None) -> str:
+    """Reads a text of at most LARGEST_BYTES characters; a byte order mark is no part of it."""
+    what = f"Setting '{name}' names '{path}', which" if name else f"Configuration '{path}'"
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        what = f"Setting '{name}' names '{path}', which" if name else f"Configuration '{path}'"
-        raise ConfigurationError(f"{what} cannot be read: {reason}.", field=name) from None
+        with path.open(encoding="utf-8-sig") as file:
+            return file.read(LARGEST_BYTES + 1)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is no file name"
+        if isinstance(error, OSError):
+            reason = error.strerror or type(error).__name__
+        raise ConfigurationError(f"{what} cannot be read: {reason}. Nothing was spent.", field=name) from None
 
 
 def _with_schema_file(tree: Tree, folder: Path) -> Tree:
@@ -212,139 +241,15 @@ def _with_schema_file(tree: Tree, folder: Path) -> Tree:
 
 
 def _read_run(tree: Tree) -> RunConfig:
-    root = Section(tree, "", _SECTIONS)
+    root = Section(tree, "", ROOT)
     return RunConfig(
-        input=_read_input(root),
-        output=_read_output(root),
-        privacy=_read_privacy(root),
-        schema=(schema := _read_schema(root)),
-        mechanism=_read_mechanism(root, schema),
-        run=_read_run_directory(root),
-        evaluate=EvaluateConfig(
-            against_input=root.section("evaluate", ("against_input",)).flag("against_input", False)
-        ),
+        input=read_input(root),
+        output=read_output(root),
+        privacy=read_privacy(root),
+        schema=(schema := read_schema(root)),
+        mechanism=read_mechanism(root, schema),
+        run=read_run_directory(root),
+        evaluate=read_evaluate(root),
         spark=root.texts("spark"),
-    )
-
-
-def _read_input(root: Section) -> InputConfig:
-    section = root.section("input", ("path", "table", "format", "options", "filter"))
-    return InputConfig(
-        path=section.text("path"),
-        table=section.text("table"),
-        format=section.text("format") or "parquet",
-        options=section.texts("options"),
-        filter=section.text("filter"),
-    )
-
-
-def _read_output(root: Section) -> OutputConfig:
-    section = root.section("output", ("path", "rows", "partition_by", "mode"))
-    rows = section.tree("rows")
-    is_auto = isinstance(rows, Scalar) and rows.text == "auto"
-    return OutputConfig(
-        path=section.required_text("path", "where the synthetic table goes"),
-        rows=None if is_auto else section.integer("rows", least=0),
-        partition_by=section.names("partition_by"),
-        mode=section.choice("mode", OutputMode, OutputMode.ERROR),
-    )
-
-
-def _read_privacy(root: Section) -> PrivacyConfig:
-    keys = ("epsilon", "delta", "unit", "neighbours", "ledger", "dataset", "confirm_large_delta")
-    section = root.section("privacy", keys)
-    confirmed = section.flag("confirm_large_delta", False)
-    epsilon = section.required_number("epsilon", "the privacy loss of this run, such as 1")
-    delta = section.required_number("delta", "a probability below a tenth of one over the number of units")
-    if LARGEST_DELTA < delta < 1 and not confirmed:
-        refuse(
-            "privacy.delta",
-            f"is {delta}, above {LARGEST_DELTA}. Nothing was spent. Write one below a tenth of one over the "
-            "number of units, or confirm it with privacy.confirm_large_delta: true.",
-        )
-    return PrivacyConfig(
-        budget=PrivacyBudget(epsilon=epsilon, delta=delta, allow_large_delta=confirmed),
-        unit=_read_unit(section),
-        neighbours=section.choice("neighbours", Neighbours, Neighbours.ADD_REMOVE),
-        ledger=section.secret("ledger", "a SQLAlchemy URL such as sqlite:///ledger.db, or env:NAME"),
-        dataset=section.required_text("dataset", "the name of the account that is charged"),
-        confirm_large_delta=confirmed,
-    )
-
-
-def _read_unit(privacy: Section) -> RowUnit | ColumnUnit:
-    found = privacy.required("unit", "unit: row, or unit: {column: NAME, max_rows: K}")
-    if isinstance(found, Scalar):
-        if found.text != "row":
-            refuse("privacy.unit", f"is {found.text!r}. Write row, or {{column: {found.text}, max_rows: K}}.")
-        return RowUnit()
-    unit = privacy.section("unit", ("column", "columns", "max_rows", "nulls", "bounding"))
-    if unit.tree("column") is not None and unit.tree("columns") is not None:
-        refuse("privacy.unit.columns", "is given together with privacy.unit.column. Keep one of the two.")
-    columns = unit.names("column") or unit.names("columns")
-    unit.required("max_rows", "how many rows of one unit may count, a whole number from 1")
-    return ColumnUnit(
-        columns=columns,
-        max_rows=unit.integer("max_rows", least=1) or 0,
-        nulls=unit.choice("nulls", UnitNulls, UnitNulls.DROP),
-        bounding=unit.choice("bounding", Bounding, Bounding.WEIGHT),
-    )
-
-
-def _read_schema(root: Section) -> TableSchema:
-    found = root.required("schema", "the columns, or the path of a file that has them")
-    if not isinstance(found, Entries):
-        refuse("schema", "is a list. Write a mapping of columns, or the path of a file that has them.")
-    columns = [Column.from_settings(name, plain_value(settings)) for name, settings in found.entries.items()]
-    return TableSchema(columns=tuple(columns))
-
-
-def _read_mechanism(root: Section, schema: TableSchema) -> MechanismConfig:
-    section = root.section("mechanism", ("name", "workload", "targets", "max_model_mb"))
-    usual = MechanismConfig()
-    megabytes = section.number("max_model_mb")
-    return MechanismConfig(
-        name=section.text("name") or usual.name,
-        workload=_read_workload(section, schema) or usual.workload,
-        targets=section.names("targets"),
-        max_model_mb=usual.max_model_mb if megabytes is None else megabytes,
-    )
-
-
-def _read_workload(mechanism: Section, schema: TableSchema) -> WorkloadConfig | None:
-    found = mechanism.tree("workload")
-    if isinstance(found, Entries):
-        section = mechanism.section("workload", ("degree", "cliques"))
-        degree, cliques = section.integer("degree", least=1), section.tree("cliques")
-        if degree is not None and cliques is not None:
-            refuse("mechanism.workload.cliques", "is given together with a degree. Keep one of the two.")
-        if cliques is None:
-            return WorkloadConfig(degree=degree)
-        found = cliques
-    if found is None:
-        return None
-    if not isinstance(found, Items):
-        refuse("mechanism.workload", "is no list. Write {degree: 3}, or a list of cliques such as [[a, b]].")
-    return WorkloadConfig(cliques=tuple(_read_clique(item, schema) for item in found.items))
-
-
-def _read_clique(tree: Tree, schema: TableSchema) -> tuple[Clique, Fraction]:
-    """Reads `[a, b]`, or `{columns: [a, b], weight: 2}`; the columns in the schema's order."""
-    weight = Fraction(1)
-    if isinstance(tree, Entries):
-        section = Section(tree, "mechanism.workload", ("columns", "weight"))
-        if (weighs := section.tree("weight")) is not None:
-            weight = read_weight(weighs, "mechanism.workload")
-        tree = section.required("columns", "the columns of the clique")
-    order = {name: place for place, name in enumerate(schema.names)}
-    columns = read_names(tree, "mechanism.workload")
-    return tuple(sorted(columns, key=lambda name: order.get(name, len(order)))), weight
-
-
-def _read_run_directory(root: Section) -> RunDirConfig:
-    section = root.section("run", ("directory", "key", "seed"))
-    return RunDirConfig(
-        directory=section.required_text("directory", "where the run keeps its artefacts"),
-        key=section.required_text("key", "a name for this run, such as 2013-W01"),
-        seed=section.integer("seed", least=0) or 0,
+        tree=tree,
     )

@@ -22,6 +22,8 @@ from spark_dp.spark.write import OutputMode
 LARGEST_SEED = 2**64 - 1
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,127}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+_.-]*://.*|env:[A-Za-z_][A-Za-z0-9_]*", re.DOTALL)
+PATTERNS = {"key": f"^{_KEY.pattern}$", "ledger": f"^({_URL.pattern})$"}
+"""What two texts look like, for an editor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class InputConfig:
     Args:
         format, options: as Spark's reader takes them.
         filter: a row-wise SQL condition; None keeps all rows.
+        expected_rows: about how many rows count after bounding, as far as the owner may say so without looking;
+            for the plan's predictions only, and in no digest.
     """
 
     path: str | None = None
@@ -40,15 +44,21 @@ class InputConfig:
     format: str = "parquet"
     options: Mapping[str, str] = field(default_factory=dict)
     filter: str | None = None
+    expected_rows: int | None = None
 
     def __post_init__(self) -> None:
         if self.path is not None and self.table is not None:
             refuse("input.table", "is given together with input.path. Keep one of the two.")
         if self.path is None and self.table is None:
-            refuse("input.path", "is missing. Write where the table is, or name it in input.table.")
+            refuse(
+                "input.path",
+                "is missing. Nothing was read or spent. Write where the table is, or name it in input.table.",
+            )
+        if self.expected_rows is not None and (type(self.expected_rows) is not int or self.expected_rows < 1):
+            refuse("input.expected_rows", f"is {self.expected_rows!r}. Write a whole number from 1.")
 
     def identity(self) -> dict[str, Any]:
-        """Returns what names the input, JSON-able."""
+        """Returns what names the input, JSON-able; not what is only expected of it."""
         return {
             "path": self.path,
             "table": self.table,

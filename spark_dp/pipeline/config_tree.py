@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from spark_dp.errors import ConfigurationError
+from spark_dp.schema.spelling import unseen_in
 
-DEEPEST = 20
+DEEPEST: Final = 20
+LARGEST_BYTES: Final = 4_000_000
+"""Of a document: some half a minute of reading."""
+
+MOST_NODES: Final = 1_000_000
+"""Values and keys, after each alias is written out: a small document may stand for a huge one."""
+
+UNFILLED: Final = "???"
+"""The value of a setting that somebody still has to fill in."""
+
 _NULLS = ("", "~", "null", "Null", "NULL")
+_CORE = "tag:yaml.org,2002:"
+_HINTS = {
+    r"'\t' that cannot start any token": "Use spaces instead of tabs",
+    "that cannot start any token": "Put a text that starts so in quotes",
+    "mapping values are not allowed here": "Look here and on the line above for a colon without a space after it, "
+    "for other indentation, or for a text with a colon that needs quotes",
+    "found another document": "Write one document, without --- lines",
+    "found unexpected end of stream": "A quote or a bracket is not closed",
+    "found undefined alias": "An * starts an alias; put a text that starts so in quotes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +79,58 @@ def read_tree(text: str, source: str, *, one_place: bool = False) -> Tree:
     Raises:
         ConfigurationError: it is not YAML, or a mapping has a key twice, with file and line.
     """
+    if len(text) > LARGEST_BYTES:
+        raise ConfigurationError(
+            f"The configuration has {len(text):,} characters, and may have {LARGEST_BYTES:,}. Nothing was read or spent. "
+            f"Declare fewer values, or bins ({source})."
+        )
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        place = source if one_place or mark is None else f"{source}:{mark.line + 1}"
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise ConfigurationError(f"The configuration is not valid YAML: {problem} ({place}).") from None
+        raise _invalid(error, text, source, one_place) from None
+    except RecursionError:
+        raise ConfigurationError(
+            f"The configuration is nested deeper than {DEEPEST} levels ({source})."
+        ) from None
     if node is None:
         return Scalar("", True, source)
     return _Converter(source, one_place).tree(node, node, 0)
+
+
+def _invalid(error: YAMLError, text: str, source: str, one_place: bool) -> ConfigurationError:
+    """Returns what to say of a text that is no YAML: what, where, and what it often is."""
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    place = source if one_place or mark is None else f"{source}:{mark.line + 1}"
+    line = text.splitlines()[mark.line] if mark is not None and mark.line < len(text.splitlines()) else ""
+    if UNFILLED in line:
+        return ConfigurationError(
+            f"A setting is still {UNFILLED}: fill it in ({place}). Nothing was read or spent."
+        )
+    problem = getattr(error, "problem", None) or "it has a character that no text file should have"
+    hint = next((f" {said}." for part, said in _HINTS.items() if part in problem), "")
+    return ConfigurationError(f"The configuration is not valid YAML: {problem} ({place}).{hint}")
 
 
 class _Converter:
     def __init__(self, source: str, one_place: bool) -> None:
         self._source = source
         self._one_place = one_place
+        self._nodes = 0
+        self._resolver = YAML(typ="safe", pure=True).resolver
 
     def tree(self, node: Node, place_of: Node, depth: int) -> Tree:
         """Converts a node; an alias is converted again at each place, so that a cycle ends at DEEPEST."""
         place = self._place(place_of)
         if depth > DEEPEST:
             raise ConfigurationError(f"The configuration is nested deeper than {DEEPEST} levels ({place}).")
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise ConfigurationError(
+                f"The configuration stands for more than {MOST_NODES:,} values, each alias written out ({place})."
+            )
         if isinstance(node, ScalarNode):
-            return Scalar(str(node.value), not node.style, place)
+            return self._scalar(node, place)
+        self._require_untagged(node, place)
         if isinstance(node, SequenceNode):
             return Items(tuple(self.tree(item, item, depth + 1) for item in node.value), place)
         if not isinstance(node, MappingNode):
@@ -91,6 +139,7 @@ class _Converter:
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
                 raise ConfigurationError(f"A key is a list or a mapping; write a name ({self._place(key)}).")
+            self._require_name(key)
             if key.value in entries:
                 raise ConfigurationError(
                     f"Key {key.value!r} is there twice. Keep one of the two "
@@ -99,37 +148,86 @@ class _Converter:
             entries[str(key.value)] = self.tree(value, key, depth + 1)
         return Entries(entries, place)
 
+    def _scalar(self, node: ScalarNode, place: str) -> Scalar:
+        text, plain = str(node.value), not node.style
+        if plain:
+            self._require_untagged(node, place)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ConfigurationError(f"A value has half of a character, which no file can hold ({place}).")
+        return Scalar(text, plain, place)
+
+    def _require_untagged(self, node: Node, place: str) -> None:
+        """Refuses a tag that would have changed what a value is: here the field alone decides that."""
+        if isinstance(node, ScalarNode):
+            usual = str(self._resolver.resolve(ScalarNode, node.value, (True, False)))
+        else:
+            usual = _CORE + ("seq" if isinstance(node, SequenceNode) else "map")
+        if str(node.tag) != usual:
+            shown = str(node.tag).replace(_CORE, "!!")
+            raise ConfigurationError(
+                f"A value has the tag {shown!r}. Leave tags out: each field says what its value is ({place})."
+            )
+
+    def _require_name(self, key: ScalarNode) -> None:
+        """Refuses a key that is not what it looks like."""
+        if key.style:
+            return
+        name, place = str(key.value), self._place(key)
+        if name == "<<":
+            raise ConfigurationError(
+                f"Key '<<' merges mappings in YAML 1.1 only. Write the keys out, or use an alias for a whole value "
+                f"({place})."
+            )
+        if name.startswith(UNFILLED):
+            raise ConfigurationError(f"A key is still {UNFILLED}: fill it in ({place}).")
+        if unseen := unseen_in(name):
+            raise ConfigurationError(
+                f"Key {name!a} has a character that cannot be seen, {unseen}. Type the key anew, or quote it "
+                f"({place})."
+            )
+
     def _place(self, node: Node) -> str:
         return self._source if self._one_place else f"{self._source}:{node.start_mark.line + 1}"
 
 
-def override(tree: Tree, assignment: str) -> Tree:
+def override(tree: Tree, assignment: str, free: Collection[str] = ()) -> Tree:
     """Returns the tree with `a.b.c=VALUE` applied, the value read by the same rules as the file.
 
-    Missing mappings on the way are made. A mapping given as the value takes the place of the old one.
+    Missing mappings on the way are made. A mapping given as the value takes the place of the old one. A name with
+    dots in it is found where the file has it, and is a single key inside of a free mapping.
+
+    Args:
+        tree: of the file.
+        assignment: a dotted name, `=` and a value.
+        free: names of mappings whose keys may have dots, such as those of Spark's settings.
 
     Raises:
         ConfigurationError: it is no assignment, or its way leads through something that is no mapping.
     """
     path, equals, value = assignment.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
+    path = path.strip()
+    if not equals or not all(path.split(".")):
         raise ConfigurationError(f"--set {path!r} is no assignment. Write it as --set privacy.epsilon=1.")
-    return _assign(tree, keys, read_tree(value, f"--set {path.strip()}", one_place=True), path)
+    return _assign(tree, "", path, read_tree(value, f"--set {path}", one_place=True), free)
 
 
-def _assign(tree: Tree | None, keys: list[str], value: Tree, path: str) -> Tree:
-    if not keys:
+def _assign(tree: Tree | None, done: str, rest: str, value: Tree, free: Collection[str]) -> Tree:
+    if not rest:
         return value
     if tree is None or (isinstance(tree, Scalar) and tree.is_null):
         tree = Entries({}, value.place)
+    path = f"{done}.{rest}" if done else rest
     if not isinstance(tree, Entries):
         raise ConfigurationError(
             f"--set {path} leads through {tree.place}, which is no mapping. Set the whole of it instead.",
-            field=path.strip(),
+            field=path,
         )
-    changed = {**tree.entries, keys[0]: _assign(tree.entries.get(keys[0]), keys[1:], value, path)}
-    return replace(tree, entries=changed)
+    known = [key for key in tree.entries if rest == key or rest.startswith(f"{key}.")]
+    key = rest if done in free else max(known, key=len, default=rest.partition(".")[0])
+    below = _assign(
+        tree.entries.get(key), f"{done}.{key}" if done else key, rest[len(key) + 1 :], value, free
+    )
+    return replace(tree, entries={**tree.entries, key: below})
 
 
 def place_of(tree: Tree, field: str) -> str:

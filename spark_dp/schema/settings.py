@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from spark_dp.errors import ConfigurationError, nearest
+from spark_dp.errors import ConfigurationError
 from spark_dp.schema.literals import Tick, check_zone, parse_boolean, parse_tick, scalar_of
-from spark_dp.schema.types import StorageType
+from spark_dp.schema.spelling import hint_for, missing_colon
+from spark_dp.schema.types import TYPE_NAMES, StorageType
 
 if TYPE_CHECKING:
     from spark_dp.schema.columns import Column
 
-KEYS = (
-    "type",
-    "values",
-    "min",
-    "max",
-    "bins",
-    "other",
-    "undeclared",
-    "nullable",
-    "nan",
-    "infinity",
-    "timezone",
-)
+SETTINGS: Final[Mapping[str, str]] = {
+    "type": "the stored type, such as string, integer, double, decimal(10,2), date or timestamp",
+    "values": "a list of the values that are declared",
+    "min": "the least value, as far as you may say it without looking; what lies below is clipped to it",
+    "max": "the greatest value, as far as you may say it without looking; what lies above is clipped to it",
+    "bins": "a number of equal bins, or a list of their edges; leave it out for one bin a value",
+    "other": "a literal that stands for all values that are not declared",
+    "undeclared": "drop, or a declared value that stands for all that are not declared",
+    "nullable": "true where the column may be null: null then has a cell of its own",
+    "nan": "what becomes of NaN: null, cell, drop, or a number in range",
+    "infinity": "what becomes of an infinite value: clip, null or drop",
+    "timezone": "the zone in which local times are read, such as Europe/Berlin",
+}
+"""Each setting of a column, and what to write for it."""
+
+KEYS: Final = tuple(SETTINGS)
 
 
 class ColumnFields(TypedDict):
@@ -78,14 +82,14 @@ class _Reader:
         self._name = name
         if not isinstance(mapping, Mapping):
             raise ConfigurationError(
-                f"Setting 'schema.{name}' is {mapping!r}. Write settings such as {{type: boolean}}.",
+                f"Setting 'schema.{name}' is {_shown(mapping)}. {_usual_form(mapping)}",
                 field=f"schema.{name}",
             )
         for key in mapping:
             if key not in KEYS:
                 raise ConfigurationError(
                     f"Setting {self._field(str(key))!r} is unknown. A column has: {', '.join(KEYS)}."
-                    + nearest(str(key), KEYS),
+                    + hint_for(str(key), KEYS),
                     field=self._field(str(key)),
                 )
         self._mapping = mapping
@@ -93,7 +97,7 @@ class _Reader:
     def fields(self, *, needs_zone: bool) -> ColumnFields:
         if "type" not in self._mapping:
             field = self._field("type")
-            raise ConfigurationError(f"Setting '{field}' is missing. Write the stored type.", field=field)
+            raise ConfigurationError(f"Setting '{field}' is missing. Write {SETTINGS['type']}.", field=field)
         kind = StorageType.parse(self._mapping["type"], field=self._field("type"))
         zone = self._zone(needs_zone)
         return ColumnFields(
@@ -193,3 +197,17 @@ class _Reader:
             raise self._refuse(
                 "nan", f"is {nan!r}. Choose one of: null, cell, drop, or a number in range."
             ) from None
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else "a list" if isinstance(value, list) else repr(value)
+
+
+def _usual_form(value: object) -> str:
+    """Says how the settings of a column are written, from what was written instead."""
+    if isinstance(value, str) and (hint := missing_colon(value, KEYS)):
+        return hint.strip()
+    kind = value if isinstance(value, str) and value in TYPE_NAMES else "string"
+    ranged = f"{{type: {kind}, min: LEAST, max: GREATEST, bins: NUMBER}}"
+    discrete = f"{{type: {kind}, values: [A, B], other: REST}}"
+    return f"Write its settings, such as {discrete if kind in ('string', 'boolean') else ranged}."

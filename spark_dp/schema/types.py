@@ -22,9 +22,9 @@ _INTEGERS: dict[str, type[np.signedinteger]] = {
 }
 _FLOATS = {"float": np.float32, "double": np.float64}
 _DDL = {"byte": "TINYINT", "short": "SMALLINT", "integer": "INT", "long": "BIGINT"}
-_NAMES = ("string", "boolean", *_INTEGERS, *_FLOATS, "decimal", "date", "timestamp", "timestamp_ntz")
-_CHOICES = ", ".join(f"{name}(p,s)" if name == "decimal" else name for name in _NAMES)
-_DECIMAL = re.compile(r"decimal\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)")
+TYPE_NAMES = ("string", "boolean", *_INTEGERS, *_FLOATS, "decimal", "date", "timestamp", "timestamp_ntz")
+_CHOICES = ", ".join(f"{name}(p,s)" if name == "decimal" else name for name in TYPE_NAMES)
+_DECIMAL = re.compile(r"decimal\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class StorageType:
     scale: int | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in _NAMES:
+        if self.name not in TYPE_NAMES:
             raise ConfigurationError(f"Type {self.name!r} is unknown. Choose one of: {_CHOICES}.")
         if (self.name == "decimal") != (self.precision is not None and self.scale is not None):
             raise ConfigurationError(
@@ -72,9 +72,9 @@ class StorageType:
                 return cls(name="decimal", precision=int(digits[1]), scale=int(digits[2]))
             if text == "decimal":
                 raise ConfigurationError("Type 'decimal' needs its digits, as in decimal(10,2).")
-            if not isinstance(text, str) or text not in _NAMES:
+            if not isinstance(text, str) or text not in TYPE_NAMES:
                 raise ConfigurationError(
-                    f"Type {text!r} is unknown. Choose one of: {_CHOICES}." + nearest(str(text), _NAMES)
+                    f"Type {text!r} is unknown. Choose one of: {_CHOICES}." + nearest(str(text), TYPE_NAMES)
                 )
             return cls(name=text)
         except ConfigurationError as error:

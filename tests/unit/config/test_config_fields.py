@@ -191,7 +191,7 @@ def test_all_fields_are_taken():
             unit="  unit: {column: person, max_rows: 2, nulls: one_unit, bounding: sample}",
             dataset="  dataset: visits\n  neighbours: replace",
             run="run: {directory: s3://b/runs, key: 2013-W01, seed: 18446744073709551615}",
-            more="mechanism: {name: aim, targets: age, max_model_mb: 1.5, workload: [[age, ward], "
+            more="mechanism: {name: independent, targets: age, max_model_mb: 1.5, workload: [[age, ward], "
             "{columns: [age], weight: 0.1}]}",
             speed="spark: {spark.sql.shuffle.partitions: 8}",
             look="evaluate: {against_input: true}",
@@ -256,7 +256,7 @@ OTHER = [
     {"delta": "  delta: 1e-8"},
     {"age": "  age: {type: integer, min: 0, max: 99, bins: 11}"},
     {"more": "mechanism: {workload: {degree: 3}}"},
-    {"more": "mechanism: {name: aim}"},
+    {"more": "mechanism: {name: independent}"},
     {"more": "mechanism: {targets: [age]}"},
 ]
 
