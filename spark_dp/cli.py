@@ -15,7 +15,8 @@ from spark_dp import __version__
 from spark_dp.errors import ConfigurationError, SparkDPError
 from spark_dp.pipeline import stages
 from spark_dp.pipeline.config import RunConfig, load_config
-from spark_dp.pipeline.describe import account_lines, history_lines, plan_lines, result_lines
+from spark_dp.pipeline.describe import account_lines, history_lines, result_lines
+from spark_dp.pipeline.describe_plan import plan_lines
 from spark_dp.pipeline.output import require_output
 from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.run import Run

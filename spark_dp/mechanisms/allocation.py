@@ -37,7 +37,7 @@ def allot(domain: Domain, cliques: Sequence[Clique], rho: Fraction) -> tuple[All
     """
     groups: dict[int, list[Clique]] = {}
     for clique in cliques:
-        groups.setdefault(round(log2(domain.cells(clique)) * 2 / 3), []).append(clique)
+        groups.setdefault(_exponent(domain.cells(clique)), []).append(clique)
     weight = sum(len(group) << exponent for exponent, group in groups.items())
     return tuple(
         Allotment(
@@ -45,3 +45,12 @@ def allot(domain: Domain, cliques: Sequence[Clique], rho: Fraction) -> tuple[All
         )
         for exponent in sorted(groups, reverse=True)
     )
+
+
+def size_weight(cells: int) -> int:
+    """Returns what 1 / sigma^2 of a marginal of so many cells is in proportion to."""
+    return 1 << _exponent(cells)
+
+
+def _exponent(cells: int) -> int:
+    return round(log2(cells) * 2 / 3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spark_dp.pipeline.planning import RunPlan
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.runner import RunResult
 from spark_dp.privacy.account_views import AccountView, RunView
@@ -26,32 +25,6 @@ def kept_relations(cliques: Sequence[Sequence[str]]) -> str:
         if pairs
         else "no relation: every column is independent of the others"
     )
-
-
-def plan_lines(plan: RunPlan) -> Iterator[str]:
-    """Says what a run will ask, how noisy the answers will be and what it costs."""
-    budget, unit = plan.config.privacy.budget, plan.config.privacy.unit
-    domain = plan.config.schema.domain
-    yield f"Cost       (ε, δ) = ({budget.epsilon:g}, {budget.delta:g}), that is ρ = {float(budget.rho):.5g}, charged once"
-    yield f"Unit       {unit.label}, at most {unit.max_rows} rows' weight; neighbours: {plan.config.privacy.neighbours}"
-    yield f"Mechanism  {plan.mechanism.name}"
-    yield f"Counting   {len(plan.layout.kept):,} marginals, {plan.layout.vector_cells:,} cells, one pass; memory for counts:"
-    yield f"           driver {plan.driver_bytes / 1e6:,.1f} MB, executor {plan.executor_bytes / 1e6:,.1f} MB"
-    yield f"Model      at most {plan.model_cells:,} cells ({plan.config.mechanism.max_model_mb:g} MB)"
-    yield "Queries    at most these; what is selected decides which marginals are measured last, and their noise"
-    yield ""
-    yield f"{'query':30} {'kind':8} {'marginals':>9} {'cells':>10} {'share of ρ':>10} {'noise, rows (σ)':>16}"
-    for query in plan.queries.queries:
-        cells = sum(domain.cells(c) for c in query.cliques)
-        noise = "" if query.stddev is None else f"{query.stddev:16,.1f}"
-        share = float(query.rho / budget.rho)
-        yield f"{query.name:30} {query.kind:8} {len(query.cliques):9,} {cells:10,} {share:10.1%} {noise}"
-    yield ""
-    yield f"{'column':24} {'type':16} {'cells':>6}"
-    for column in plan.config.schema.columns:
-        yield f"{column.name:24} {column.type!s:16} {column.size:6,}"
-    yield ""
-    yield from plan.notes()
 
 
 def result_lines(run: Run, result: RunResult) -> Iterator[str]:

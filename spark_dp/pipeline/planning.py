@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from spark_dp.errors import ConfigurationError, DomainTooLargeError
 from spark_dp.mechanisms.catalog import mechanism_named
@@ -14,14 +12,20 @@ from spark_dp.mechanisms.protocol import Mechanism, MechanismPlan
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
+from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows, expected_errors
 from spark_dp.pipeline.inputs import contribution_of
+from spark_dp.pipeline.plan_account import Standing, standing_of
+from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
+from spark_dp.pipeline.plan_warnings import (
+    account_warnings,
+    noise_warnings,
+    promise_warnings,
+    size_warnings,
+)
 from spark_dp.spark.histograms import CountingLayout, counting_layout
 
-COUNT_BYTES = 8
-USABLE = 0.5
-"""The share of declared memory that counts may take."""
-
-_SUFFIX = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+MOST_PAIRS: Final = 5_000
+"""Pairs that the facts of a plan list, the worst ones; 100 columns have 4,950."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,8 @@ class RunPlan:
         mechanism: that will ask.
         queries: what it will ask, with costs and noise.
         layout: what one pass counts.
-        model_cells: cells that the model may have.
+        model_cells: cells that `mechanism.max_model_mb` allows the model.
+        memory: that it takes at most about.
     """
 
     config: RunConfig
@@ -41,44 +46,96 @@ class RunPlan:
     queries: MechanismPlan
     layout: CountingLayout
     model_cells: int
+    memory: Memory
 
     @property
-    def driver_bytes(self) -> int:
-        """Memory for counts on the driver: the sums that arrive, and their sum."""
-        return 2 * COUNT_BYTES * self.layout.vector_cells
+    def expected(self) -> ExpectedRows:
+        """About how many rows count, as far as the configuration says."""
+        return ExpectedRows.of(self.config)
 
     @property
-    def executor_bytes(self) -> int:
-        """Memory for counts on an executor with all its tasks at work."""
-        return COUNT_BYTES * self.layout.task_cells * task_slots(self.config.spark)
+    def output(self) -> OutputSize:
+        """Rows and files to come."""
+        return OutputSize.of(self.config, self.expected)
+
+    def errors(self, ways: int) -> tuple[ExpectedError, ...]:
+        """Returns the expected error of each measured marginal of `ways` columns, worst first."""
+        return expected_errors(self.queries, self.expected, ways=ways)
+
+    def standing(self) -> Standing:
+        """Asks the ledger where the run stands: the only thing of a plan that is read from outside."""
+        return standing_of(self.config)
+
+    def warnings(self, standing: Standing) -> list[str]:
+        """Says in plain sentences what is likely to go wrong and what to change."""
+        return [
+            *account_warnings(self.config, standing),
+            *noise_warnings(self.config, self.expected, self.errors(1), self.errors(2)),
+            *size_warnings(self.config, self.queries, self.memory, self.output),
+            *promise_warnings(self.config, self.expected),
+        ]
 
     def facts(self) -> dict[str, Any]:
-        """Returns the plan, JSON-able."""
-        privacy = self.config.privacy
+        """Returns the plan, JSON-able. Asks the ledger (`standing`), whose URL is not in it.
+
+        Keys:
+            epsilon, delta, rho, unit, max_rows, nulls, bounding, neighbours, mechanism: the promise.
+            account: see `Standing.facts`; the figures are the owner's.
+            queries: name, kind ('measure' or 'select'), rho, share (of rho), marginals, cells, and stddev_rows: the noise
+                of a cell in rows, or the scale of a selection's score.
+            expected_rows, expected_rows_from: the size that errors are given for and the setting that says so, or null.
+            columns: each with name, type and what `ExpectedError.facts` has, worst first.
+            pairs: those that may be measured, worst first, at most MOST_PAIRS; pairs_planned counts all.
+            marginals_counted, cells_counted, passes: of the counting, in order.
+            max_model_cells: that mechanism.max_model_mb allows.
+            memory: bytes, see `Memory`; driver_bytes and executor_bytes are the counts alone.
+            output: rows, exact, tasks, folders, files, see `OutputSize`.
+            warnings, notes: sentences.
+        """
+        privacy, standing = self.config.privacy, self.standing()
+        unit, rho = privacy.unit, privacy.budget.rho
+        columns, pairs = self.errors(1), self.errors(2)
+        schema, domain = self.config.schema, self.config.schema.domain
         return {
             "epsilon": float(privacy.budget.epsilon),
             "delta": float(privacy.budget.delta),
-            "rho": float(privacy.budget.rho),
-            "unit": privacy.unit.label,
-            "max_rows": privacy.unit.max_rows,
+            "rho": float(rho),
+            "unit": unit.label,
+            "max_rows": unit.max_rows,
+            "nulls": unit.nulls.value if isinstance(unit, ColumnUnit) else None,
+            "bounding": unit.bounding.value if isinstance(unit, ColumnUnit) else None,
             "neighbours": privacy.neighbours.value,
             "mechanism": self.mechanism.name,
+            "account": standing.facts(),
             "queries": [
                 {
                     "name": q.name,
                     "kind": q.kind,
                     "rho": float(q.rho),
+                    "share": float(q.rho / rho),
                     "marginals": len(q.cliques),
-                    "cells": sum(self.config.schema.domain.cells(c) for c in q.cliques),
+                    "cells": sum(domain.cells(c) for c in q.cliques),
                     "stddev_rows": q.stddev,
                 }
                 for q in self.queries.queries
             ],
+            "expected_rows": self.expected.rows,
+            "expected_rows_from": self.expected.source,
+            "columns": [
+                {"name": e.clique[0], "type": str(schema.column(e.clique[0]).type), **e.facts()}
+                for e in columns
+            ],
+            "pairs": [e.facts() for e in pairs[:MOST_PAIRS]],
+            "pairs_planned": len(pairs),
             "marginals_counted": len(self.queries.countable),
             "cells_counted": self.layout.vector_cells,
-            "driver_bytes": self.driver_bytes,
-            "executor_bytes": self.executor_bytes,
+            "passes": list(passes_of(self.config)),
+            "driver_bytes": self.memory.driver_counts,
+            "executor_bytes": self.memory.executor_counts,
+            "memory": self.memory.facts(),
             "max_model_cells": self.model_cells,
+            "output": self.output.facts(),
+            "warnings": self.warnings(standing),
             "notes": self.notes(),
         }
 
@@ -116,6 +173,13 @@ def plan_run(config: RunConfig, *, rho: Fraction | None = None) -> RunPlan:
         ConfigurationError: the mechanism is unknown, or the workload makes no sense.
         DomainTooLargeError: a marginal, the counts or the model do not fit; names the clique and its cells.
     """
+    try:
+        return _plan(config, config.privacy.budget.rho if rho is None else rho)
+    except ConfigurationError as error:
+        raise config.placed(error) from None
+
+
+def _plan(config: RunConfig, rho: Fraction) -> RunPlan:
     domain = config.schema.domain
     mechanism = mechanism_named(config.mechanism.name)
     if config.mechanism.targets:
@@ -133,43 +197,33 @@ def plan_run(config: RunConfig, *, rho: Fraction | None = None) -> RunPlan:
     )
     queries = mechanism.plan(
         domain,
-        rho=config.privacy.budget.rho if rho is None else rho,
+        rho=rho,
         contribution=contribution_of(config),
         workload=workload,
         max_cells=model_cells,
     )
+    layout = counting_layout(queries.countable, domain)
     plan = RunPlan(
         config=config,
         mechanism=mechanism,
         queries=queries,
-        layout=counting_layout(queries.countable, domain),
+        layout=layout,
         model_cells=model_cells,
+        memory=Memory.of(config, queries, layout),
     )
     _require_fits(plan)
     return plan
 
 
-def task_slots(spark: Mapping[str, str]) -> int:
-    """Returns how many tasks an executor runs at once, by the settings; 1 where they do not say."""
-    local = re.fullmatch(r"local\[(\d+)\]", spark.get("spark.master", ""))
-    cores = int(local.group(1)) if local else int(spark.get("spark.executor.cores", "1"))
-    return max(1, cores // int(spark.get("spark.task.cpus", "1")))
-
-
-def memory_of(spark: Mapping[str, str], role: str) -> int:
-    """Returns spark.<role>.memory in bytes; Spark's default is 1 GiB."""
-    text = spark.get(f"spark.{role}.memory", "1g").strip().lower()
-    found = re.fullmatch(r"(\d+)\s*([kmgt]?)b?", text)
-    return int(found.group(1)) * _SUFFIX[found.group(2)] if found else 1 << 30
-
-
 def _require_fits(plan: RunPlan) -> None:
-    domain, settings = plan.config.schema.domain, plan.config.spark
+    domain, memory = plan.config.schema.domain, plan.memory
     if not plan.layout.kept:
         return
     largest = max(plan.layout.kept, key=domain.cells)
-    for role, needed in (("driver", plan.driver_bytes), ("executor", plan.executor_bytes)):
-        allowed = int(memory_of(settings, role) * USABLE)
+    for role, needed, allowed in (
+        ("driver", memory.driver_counts, memory.driver_allowed),
+        ("executor", memory.executor_counts, memory.executor_allowed),
+    ):
         if needed > allowed:
             raise DomainTooLargeError(
                 f"Counting needs {needed / 1e6:,.0f} MB on {'the driver' if role == 'driver' else 'an executor'}, and "

@@ -1,0 +1,254 @@
+"""A plan as a page to read, at most 110 columns wide."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from spark_dp.mechanisms.protocol import PlannedQuery
+from spark_dp.pipeline.config import RunConfig
+from spark_dp.pipeline.config_sections import ColumnUnit
+from spark_dp.pipeline.expected_error import GOOD, ExpectedError, ExpectedRows
+from spark_dp.pipeline.plan_account import CHARGED, NOT_OPENED, UNREACHABLE, Standing
+from spark_dp.pipeline.plan_resources import passes_of
+from spark_dp.pipeline.planning import RunPlan
+from spark_dp.schema.describe import show
+
+WIDTH: Final = 110
+COLUMNS_SHOWN: Final = 40
+PAIRS_SHOWN: Final = 10
+_NAME: Final = 34
+
+
+def plan_lines(plan: RunPlan) -> Iterator[str]:
+    """Says what a run will ask, how noisy the answers will be, and what it costs, takes and makes."""
+    standing = plan.standing()
+    yield f"Plan of run {plan.config.run.key!r}. Free: no table was opened and nothing was spent."
+    parts = (
+        ("PROMISE", _promise(plan.config)),
+        ("ACCOUNT", _account(standing)),
+        ("WHAT WILL BE ASKED", _questions(plan)),
+        ("EXPECTED ERROR", _errors(plan)),
+        ("WORK", _work(plan)),
+        ("WARNINGS", _bullets(plan.warnings(standing) or ["none"])),
+        ("WHAT BECOMES OF VALUES AND ROWS", _bullets(_grouped_notes(plan))),
+    )
+    for title, lines in parts:
+        yield ""
+        yield title
+        yield from lines
+
+
+def _promise(config: RunConfig) -> Iterator[str]:
+    budget, unit = config.privacy.budget, config.privacy.unit
+    change = "added or removed" if config.privacy.neighbours == "add_remove" else "replaced by another"
+    if isinstance(unit, ColumnUnit):
+        whom = f"all rows of one {unit.label}, of which at most {unit.max_rows} rows' weight count"
+    else:
+        whom = "one row"
+    yield _fact("protects", f"{whom}; neighbouring tables differ by one, {change}")
+    yield _fact(
+        "promises", f"(ε, δ) = ({budget.epsilon:g}, {budget.delta:g}), that is ρ = {float(budget.rho):.5g}"
+    )
+
+
+def _account(standing: Standing) -> Iterator[str]:
+    account = standing.account
+    if account is None:
+        kind = {NOT_OPENED: "not opened yet", UNREACHABLE: "ledger unreachable"}[standing.state]
+        yield from _wrapped(f"  {standing.dataset}: {kind}. {standing.said}", "  ")
+        return
+    yield _fact(
+        "account",
+        f"{standing.dataset} ({account.status}), of (ε, δ) = ({account.epsilon:g}, {account.delta:g})",
+    )
+    yield _fact("left before", _left(float(account.remaining_rho), account.remaining_epsilon, account.delta))
+    if standing.state == CHARGED:
+        yield _fact("this run", "charged already, costs nothing again")
+    if standing.left_after is not None:
+        after = _left(float(standing.left_after), standing.epsilon_after or 0.0, account.delta)
+        runs = standing.runs_after
+        yield _fact("left after", after + (f"; {runs:,} more runs like this one" if runs else ""))
+    if standing.said:
+        yield from _wrapped(f"  {standing.said}", "  ")
+
+
+def _left(rho: float, epsilon: float, delta: float) -> str:
+    if epsilon < 1e-4:
+        return "nothing"
+    return f"ρ = {rho:.4g}, a run of ε = {epsilon:.4g} at δ = {delta:g}"
+
+
+def _questions(plan: RunPlan) -> Iterator[str]:
+    domain, rho = plan.config.schema.domain, plan.queries.rho
+    chosen = any(query.kind == "select" for query in plan.queries.queries)
+    yield _fact("mechanism", plan.mechanism.name)
+    yield ""
+    yield f"  {'query':{_NAME}} {'asks':8} {'marginals':>10} {'cells':>13} {'share of ρ':>11} {'noise σ, rows':>14}"
+    for name, query, times in _merged(plan.queries.queries):
+        cells = sum(domain.cells(clique) for clique in query.cliques)
+        share = float(query.rho * times / rho)
+        yield (
+            f"  {_cut(name, _NAME)} {query.kind:8} {len(query.cliques):10,} {cells:13,} {share:11.1%} "
+            f"{_number(query.stddev):>14}"
+        )
+    if chosen:
+        yield ""
+        yield from _wrapped(
+            "  select chooses one of these pairs, or to stop; its σ is the scale of that choice. The pairs that are chosen "
+            "share the last measurement, and what choosing did not need: fewer pairs have less noise each.",
+            "  ",
+        )
+
+
+def _merged(queries: Sequence[PlannedQuery]) -> Iterator[tuple[str, PlannedQuery, int]]:
+    """Gives equal queries in a row once, with how many there are."""
+
+    def same(query: PlannedQuery) -> tuple[object, ...]:
+        name = query.name if query.kind == "measure" else query.kind
+        return name, query.rho, query.stddev, len(query.cliques)
+
+    for _, equal in itertools.groupby(queries, key=same):
+        found = list(equal)
+        first, last = found[0].name, found[-1].name.rpartition("-")[2]
+        yield (first if len(found) == 1 else f"{first} to {last}"), found[0], len(found)
+
+
+def _errors(plan: RunPlan) -> Iterator[str]:
+    expected, columns, pairs = plan.expected, plan.errors(1), plan.errors(2)
+    yield from _wrapped(f"  {_explained(expected)}", "  ")
+    yield ""
+    types = {column.name: str(column.type) for column in plan.config.schema.columns}
+    yield _error_head("column", "type", expected)
+    for error in columns[:COLUMNS_SHOWN]:
+        yield _error_line(error.clique[0], types[error.clique[0]], error)
+    if len(columns) > COLUMNS_SHOWN:
+        yield f"  and {len(columns) - COLUMNS_SHOWN} more columns with smaller errors (--json has all)"
+    if not pairs:
+        yield from _wrapped(
+            "  No pair is measured: the columns of the output are independent of one another.", "  "
+        )
+        return
+    yield ""
+    kept = " if kept" if pairs[0].if_kept else ""
+    shown = (
+        f"the {PAIRS_SHOWN} worst of {len(pairs):,}" if len(pairs) > PAIRS_SHOWN else f"all {len(pairs):,}"
+    )
+    yield _error_head(f"pair{kept}, {shown}", "", expected)
+    for error in pairs[:PAIRS_SHOWN]:
+        yield _error_line(" × ".join(error.clique), "", error)
+    good = sum(1 for pair in pairs if pair.tvd is not None and pair.tvd <= GOOD)
+    if expected.rows is not None:
+        yield f"  {good:,} of {len(pairs):,} pairs would be off by at most {GOOD:.0%}{kept}."
+
+
+def _explained(expected: ExpectedRows) -> str:
+    meaning = (
+        "From the noise alone, at most about: rows that stand in a wrong cell of a marginal, and as a share of all rows "
+        "(total variation)."
+    )
+    if expected.rows is None:
+        return (
+            f"{meaning} The table's size is not declared: the last column is how many rows would bring {GOOD:.0%}. Write "
+            "input.expected_rows for shares: about how many rows count, as far as you may say it without looking."
+        )
+    because = "rows are asked for in output.rows" if expected.source == "output.rows" else "rows count"
+    return f"{meaning} Given that about {expected.rows:,} {because}, where each unit counts as bounded."
+
+
+def _error_head(name: str, kind: str, expected: ExpectedRows) -> str:
+    last = f"rows for {GOOD:.0%}" if expected.rows is None else "error"
+    return f"  {name:{_NAME}} {kind:14} {'cells':>11} {'noise σ, rows':>14} {'wrong rows':>13} {last:>14}"
+
+
+def _error_line(name: str, kind: str, error: ExpectedError) -> str:
+    last = f"{error.good_from:,.0f}" if error.tvd is None else _share(error.tvd)
+    return f"  {_cut(name, _NAME)} {kind:14} {error.cells:11,} {_number(error.stddev):>14} {error.rows:13,.0f} {last:>14}"
+
+
+def _work(plan: RunPlan) -> Iterator[str]:
+    memory, output = plan.memory, plan.output
+    passes = passes_of(plan.config)
+    yield _fact("passes", f"{len(passes)} over the table: {'; '.join(passes)}")
+    yield _fact(
+        "counting",
+        f"{len(plan.layout.kept):,} marginals, {plan.layout.vector_cells:,} cells",
+    )
+    yield _fact(
+        "driver",
+        f"{_size(memory.driver)} (counts {_size(memory.driver_counts)}, noise {_size(memory.driver_noise)}, fit "
+        f"{_size(memory.driver_fit)}); allowed {_size(memory.driver_allowed)}, half of spark.driver.memory",
+    )
+    tasks = "1 task" if memory.tasks == 1 else f"{memory.tasks} tasks"
+    yield _fact(
+        "executor",
+        f"{_size(memory.executor_counts)} for counts, with {tasks} at once; allowed "
+        f"{_size(memory.executor_allowed)}, half of spark.executor.memory",
+    )
+    yield _fact(
+        "model",
+        f"at most {memory.model_cells:,} cells ({_size(8 * memory.model_cells)}); mechanism.max_model_mb allows "
+        f"{plan.model_cells:,}",
+    )
+    rows = "as many rows as the noisy total says" if output.rows is None else f"{output.rows:,} rows"
+    if output.rows is not None and not output.exact:
+        rows = f"about {rows}, as many as the noisy total says"
+    folders = f" in up to {output.folders:,} folders" if plan.config.output.partition_by else ""
+    files = (
+        ""
+        if output.files is None
+        else f"; {'up to ' if folders else ''}{output.files:,} Parquet files{folders}"
+    )
+    yield _fact("output", rows + (files or folders))
+
+
+def _grouped_notes(plan: RunPlan) -> Iterator[str]:
+    """Gives each note once, with all columns that it is about."""
+    ranged = [c for c in plan.config.schema.columns if c.values is None]
+    if ranged:
+        ranges = ", ".join(f"{c.name} ({show(c, c.min or 0)} to {show(c, c.max or 0)})" for c in ranged)
+        yield f"A value out of range counts in the first or the last bin: {ranges}."
+    about: dict[str, list[str]] = {}
+    for column in plan.config.schema.columns:
+        for note in column.notes()[1 if column.values is None else 0 :]:
+            sentence = note.removeprefix(f"Column {column.name!r}: ")
+            about.setdefault(sentence[0].upper() + sentence[1:], []).append(column.name)
+    for sentence, names in about.items():
+        yield f"{sentence.removesuffix('.')}: {', '.join(names)}."
+    of_columns = {note for column in plan.config.schema.columns for note in column.notes()}
+    yield from (note for note in plan.notes() if note not in of_columns)
+
+
+def _bullets(sentences: Sequence[str] | Iterator[str]) -> Iterator[str]:
+    for sentence in sentences:
+        yield from _wrapped(f"  - {sentence}", "    ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _fact(name: str, text: str) -> str:
+    return "\n".join(_wrapped(f"  {name:11}  {text}", " " * 15))
+
+
+def _cut(name: str, width: int) -> str:
+    return f"{name:{width}}" if len(name) <= width else f"{name[: width - 1]}…"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}" if share >= 0.001 else f"{share:.2g}"
+
+
+def _size(count: int) -> str:
+    if count < 1_000_000:
+        return f"{count / 1e3:,.0f} kB"
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -1,0 +1,179 @@
+"""Where a run stands with its account before it begins: what is left, what it takes, whether it was charged already.
+
+Reads the ledger and changes nothing. What cannot be read is said in a sentence, for a plan needs no ledger. The
+ledger's URL is in none of these sentences.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+from spark_dp.errors import LedgerError, SparkDPError
+from spark_dp.pipeline.config import RunConfig
+from spark_dp.privacy.account_views import AccountView, RunView
+from spark_dp.privacy.accounting import zcdp_epsilon, zcdp_rho
+from spark_dp.privacy.ledger import Ledger
+
+ENOUGH: Final = "enough"
+SHORT: Final = "short"
+CLOSED: Final = "closed"
+CHARGED: Final = "charged"
+TAKEN: Final = "key taken"
+REFUSED: Final = "refused"
+NOT_OPENED: Final = "not opened"
+UNREACHABLE: Final = "unreachable"
+
+_NOTHING: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the ledger says about a run that is planned. The owner's figures, and not noisy.
+
+    Attributes:
+        state: 'enough', 'short', 'closed', 'charged' (under this key), 'key taken' (by other settings), 'refused' (the
+            account protects something else), 'not opened' (the ledger has no such account), or 'unreachable'.
+        said: why, where it is not 'enough'.
+        dataset: the account.
+        account: None where it could not be read.
+        rho: what the run takes; 0 where it was charged already.
+        fits: the epsilon that the rest pays for at the run's delta; None where the account could not be read.
+    """
+
+    state: str
+    said: str
+    dataset: str
+    account: AccountView | None
+    rho: Fraction
+    fits: float | None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the run would not begin."""
+        return self.state in (SHORT, CLOSED, TAKEN, REFUSED)
+
+    @property
+    def left_after(self) -> Fraction | None:
+        """The rho that is left when the run has been charged; None where it cannot be."""
+        if self.account is None or self.is_refused:
+            return None
+        return self.account.remaining_rho - self.rho
+
+    @property
+    def epsilon_after(self) -> float | None:
+        """The epsilon that one more run may then ask for, at the account's delta."""
+        left = self.left_after
+        return None if left is None or self.account is None else affordable_epsilon(left, self.account.delta)
+
+    @property
+    def runs_after(self) -> int | None:
+        """How many more runs that cost the same could follow."""
+        return None if self.left_after is None or not self.rho else int(self.left_after / self.rho)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns it JSON-able."""
+        account, after = self.account, self.left_after
+        return {
+            "dataset": self.dataset,
+            "state": self.state,
+            "message": self.said,
+            "epsilon": None if account is None else account.epsilon,
+            "delta": None if account is None else account.delta,
+            "rho": None if account is None else float(account.rho),
+            "left_rho_before": None if account is None else float(account.remaining_rho),
+            "left_epsilon_before": None if account is None else account.remaining_epsilon,
+            "left_rho_after": None if after is None else float(after),
+            "left_epsilon_after": self.epsilon_after,
+            "more_runs_like_this": self.runs_after,
+            "epsilon_that_fits": self.fits,
+        }
+
+
+def standing_of(config: RunConfig) -> Standing:
+    """Asks the ledger about a run; fails never, and reserves nothing."""
+    privacy = config.privacy
+    try:
+        ledger = Ledger.connect(privacy.ledger_url())
+        account = ledger.show(privacy.dataset)
+        run = next((run for run in ledger.history(privacy.dataset) if run.key == config.run.key), None)
+    except SparkDPError as error:
+        missing = isinstance(error, LedgerError) and error.field == "privacy.dataset"
+        return _unknown(config, NOT_OPENED if missing else UNREACHABLE, error.message)
+    state, said = _judged(config, account, run)
+    return Standing(
+        state=state,
+        said=said,
+        dataset=privacy.dataset,
+        account=account,
+        rho=Fraction(0) if state == CHARGED else privacy.budget.rho,
+        fits=affordable_epsilon(account.remaining_rho, privacy.budget.delta),
+    )
+
+
+def affordable_epsilon(rho: Fraction, delta: float) -> float:
+    """Returns an epsilon of at most four digits that `rho` pays for at this delta, and little less than the largest."""
+    if rho <= 0:
+        return 0.0
+    epsilon = zcdp_epsilon(rho, delta)
+    if epsilon < _NOTHING:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(epsilon)) - 3)
+    steps = math.floor(epsilon / unit * (1 + 1e-8))
+    while steps > 0 and zcdp_rho(round_to(steps, unit), delta) > rho:
+        steps -= 1
+    return round_to(steps, unit)
+
+
+def round_to(steps: int, unit: float) -> float:
+    """Returns steps * unit as the float that is written with the fewest digits."""
+    return float(f"{steps * unit:.4g}")
+
+
+def _judged(config: RunConfig, account: AccountView, run: RunView | None) -> tuple[str, str]:
+    privacy, budget, key = config.privacy, config.privacy.budget, config.run.key
+    if account.unit != privacy.unit.label or account.neighbours is not privacy.neighbours:
+        return REFUSED, (
+            f"The account protects {account.unit} (neighbours: {account.neighbours}), and this run protects "
+            f"{privacy.unit.label} (neighbours: {privacy.neighbours}): it would be refused. Charge another account."
+        )
+    if run is not None and run.status != "voided":
+        if (run.epsilon, run.delta) != (float(budget.epsilon), float(budget.delta)):
+            return TAKEN, (
+                f"Key {key!r} was charged with (ε, δ) = ({run.epsilon:g}, {run.delta:g}): this run would be refused under "
+                "it. Choose another run.key, or restore that ε and δ."
+            )
+        return CHARGED, (
+            f"Key {key!r} was charged already: with the same settings and input it resumes and costs nothing again; "
+            "with others it would be refused."
+        )
+    if account.status == "closed":
+        return CLOSED, "The account is closed: a new run would be refused."
+    if budget.rho > account.remaining_rho:
+        return SHORT, _short(account, config)
+    return ENOUGH, ""
+
+
+def _short(account: AccountView, config: RunConfig) -> str:
+    budget = config.privacy.budget
+    fits = affordable_epsilon(account.remaining_rho, budget.delta)
+    advice = (
+        f"privacy.epsilon: {fits:g} would fit at this δ." if fits else "Nothing is left for a run of any ε."
+    )
+    return (
+        f"The account has too little left: the run asks for ρ = {float(budget.rho):.4g}, and ρ = "
+        f"{float(account.remaining_rho):.4g} is left. {advice}"
+    )
+
+
+def _unknown(config: RunConfig, state: str, said: str) -> Standing:
+    return Standing(
+        state=state,
+        said=said,
+        dataset=config.privacy.dataset,
+        account=None,
+        rho=config.privacy.budget.rho,
+        fits=None,
+    )
