@@ -19,6 +19,7 @@ from spark_dp.schema.describe import show
 WIDTH: Final = 110
 COLUMNS_SHOWN: Final = 40
 PAIRS_SHOWN: Final = 10
+NAMES_SHOWN: Final = 20
 _NAME: Final = 34
 
 
@@ -32,8 +33,8 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
         ("WHAT WILL BE ASKED", _questions(plan)),
         ("EXPECTED ERROR", _errors(plan)),
         ("WORK", _work(plan)),
-        ("WARNINGS", _bullets(plan.warnings(standing) or ["none"])),
         ("WHAT BECOMES OF VALUES AND ROWS", _bullets(_grouped_notes(plan))),
+        ("WARNINGS", _bullets(plan.warnings(standing) or ["none"])),
     )
     for title, lines in parts:
         yield ""
@@ -123,7 +124,7 @@ def _errors(plan: RunPlan) -> Iterator[str]:
     types = {column.name: str(column.type) for column in plan.config.schema.columns}
     yield _error_head("column", "type", expected)
     for error in columns[:COLUMNS_SHOWN]:
-        yield _error_line(error.clique[0], types[error.clique[0]], error)
+        yield _error_line(error.clique[0], types[error.clique[0]], error, expected)
     if len(columns) > COLUMNS_SHOWN:
         yield f"  and {len(columns) - COLUMNS_SHOWN} more columns with smaller errors (--json has all)"
     if not pairs:
@@ -133,15 +134,13 @@ def _errors(plan: RunPlan) -> Iterator[str]:
         return
     yield ""
     kept = " if kept" if pairs[0].if_kept else ""
-    shown = (
-        f"the {PAIRS_SHOWN} worst of {len(pairs):,}" if len(pairs) > PAIRS_SHOWN else f"all {len(pairs):,}"
-    )
-    yield _error_head(f"pair{kept}, {shown}", "", expected)
+    shown = f", the {PAIRS_SHOWN} worst of {len(pairs):,}" if len(pairs) > PAIRS_SHOWN else ""
+    yield _error_head(f"pair{kept}{shown}", "", expected)
     for error in pairs[:PAIRS_SHOWN]:
-        yield _error_line(" × ".join(error.clique), "", error)
+        yield _error_line(" × ".join(error.clique), "", error, expected)
     good = sum(1 for pair in pairs if pair.tvd is not None and pair.tvd <= GOOD)
     if expected.rows is not None:
-        yield f"  {good:,} of {len(pairs):,} pairs would be off by at most {GOOD:.0%}{kept}."
+        yield f"  {good:,} of {_many(len(pairs), 'pair')} would be off by at most {GOOD:.0%}{kept}."
 
 
 def _explained(expected: ExpectedRows) -> str:
@@ -163,9 +162,10 @@ def _error_head(name: str, kind: str, expected: ExpectedRows) -> str:
     return f"  {name:{_NAME}} {kind:14} {'cells':>11} {'noise σ, rows':>14} {'wrong rows':>13} {last:>14}"
 
 
-def _error_line(name: str, kind: str, error: ExpectedError) -> str:
+def _error_line(name: str, kind: str, error: ExpectedError, expected: ExpectedRows) -> str:
+    wrong = error.rows if expected.rows is None else min(error.rows, expected.rows)
     last = f"{error.good_from:,.0f}" if error.tvd is None else _share(error.tvd)
-    return f"  {_cut(name, _NAME)} {kind:14} {error.cells:11,} {_number(error.stddev):>14} {error.rows:13,.0f} {last:>14}"
+    return f"  {_cut(name, _NAME)} {kind:14} {error.cells:11,} {_number(error.stddev):>14} {wrong:13,.0f} {last:>14}"
 
 
 def _work(plan: RunPlan) -> Iterator[str]:
@@ -174,7 +174,7 @@ def _work(plan: RunPlan) -> Iterator[str]:
     yield _fact("passes", f"{len(passes)} over the table: {'; '.join(passes)}")
     yield _fact(
         "counting",
-        f"{len(plan.layout.kept):,} marginals, {plan.layout.vector_cells:,} cells",
+        f"{_many(len(plan.layout.kept), 'marginal')}, {_many(plan.layout.vector_cells, 'cell')}",
     )
     yield _fact(
         "driver",
@@ -208,15 +208,15 @@ def _grouped_notes(plan: RunPlan) -> Iterator[str]:
     """Gives each note once, with all columns that it is about."""
     ranged = [c for c in plan.config.schema.columns if c.values is None]
     if ranged:
-        ranges = ", ".join(f"{c.name} ({show(c, c.min or 0)} to {show(c, c.max or 0)})" for c in ranged)
-        yield f"A value out of range counts in the first or the last bin: {ranges}."
+        ranges = [f"{c.name} ({show(c, c.min or 0)} to {show(c, c.max or 0)})" for c in ranged]
+        yield f"A value out of range counts in the first or the last bin: {_listed(ranges)}."
     about: dict[str, list[str]] = {}
     for column in plan.config.schema.columns:
         for note in column.notes()[1 if column.values is None else 0 :]:
             sentence = note.removeprefix(f"Column {column.name!r}: ")
             about.setdefault(sentence[0].upper() + sentence[1:], []).append(column.name)
     for sentence, names in about.items():
-        yield f"{sentence.removesuffix('.')}: {', '.join(names)}."
+        yield f"{sentence.removesuffix('.')}: {_listed(names)}."
     of_columns = {note for column in plan.config.schema.columns for note in column.notes()}
     yield from (note for note in plan.notes() if note not in of_columns)
 
@@ -234,6 +234,15 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 def _fact(name: str, text: str) -> str:
     return "\n".join(_wrapped(f"  {name:11}  {text}", " " * 15))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _cut(name: str, width: int) -> str:

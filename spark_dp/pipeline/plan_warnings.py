@@ -103,7 +103,7 @@ def noise_warnings(
         if poor and unit.max_rows > 1:
             yield (
                 f"max_rows = {unit.max_rows} makes all noise {unit.max_rows} times that of one row a unit, and "
-                f"{len(poor)} of {len(columns)} columns are off by more than {POOR:.0%}. If most units have far fewer rows, "
+                f"columns such as {poor[0].clique[0]} are off by more than {POOR:.0%}. If most units have far fewer rows, "
                 "lower it: the noise falls in proportion."
             )
     elif unit.max_rows >= MANY_ROWS:
@@ -129,7 +129,7 @@ def size_warnings(
         if left:
             largest = max(left, key=domain.cells)
             yield (
-                f"{len(left):,} pairs of the workload have more cells than the model may have "
+                f"{len(left):,} of the workload's pairs have more cells than the model may have "
                 f"({queries.max_cells:,}), such as {' × '.join(largest)} with {domain.cells(largest):,}: they cannot be "
                 "kept. Use fewer bins or values, or raise mechanism.max_model_mb."
             )

@@ -103,12 +103,13 @@ def _grow(seed: frozenset[str], left: list[frozenset[str]], domain: Domain, limi
     grown, cells = seed, domain.cells(tuple(seed))
     while True:
         best: tuple[float, str] | None = None
+        fitting = [a for a in domain.attributes if a not in grown and cells * domain.size(a) <= limit]
+        if not fitting:
+            return grown
         lacking = [clique - grown for clique in left]
         gains = Counter(a for lacked in lacking if len(lacked) == 1 for a in lacked)
-        for a in domain.attributes:
+        for a in fitting:
             gain = gains[a]
-            if cells * domain.size(a) > limit:
-                continue
             if gain and (best is None or gain / domain.size(a) ** 0.25 > best[0]):
                 best = (gain / domain.size(a) ** 0.25, a)
         if best is None:
