@@ -50,10 +50,11 @@ def evaluation_text(evaluation: Evaluation) -> str:
 def _head(evaluation: Evaluation) -> Iterator[str]:
     rows = evaluation.rows
     unit = shorten(shown(evaluation.unit), 40)
-    bound = "each row counts once" if unit == "row" else f"each {unit} at most {evaluation.max_rows:,} rows"
+    most = "once" if unit == "row" else f"as at most {evaluation.max_rows:,} rows"
     yield WARNING
     yield ""
-    yield f"Rows       raw {rows.raw:,.0f} · bounded {rows.bounded:,.0f} ({bound}) · synthetic {rows.synthetic:,.0f}"
+    yield f"Rows       raw {rows.raw:,.0f} · bounded {rows.bounded:,.0f} · synthetic {rows.synthetic:,.0f}"
+    yield f"Bounded    each {unit} counts {most}"
     compared = (
         f"{found.compared:,} of {found.of:,} {_DEGREES[degree]}"
         for degree, found in evaluation.marginals.items()
