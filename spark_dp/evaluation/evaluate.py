@@ -2,89 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spark_dp.evaluation.marginals import Closeness, compare
+from spark_dp.evaluation.columns import compare_column
+from spark_dp.evaluation.marginals import Marginal
+from spark_dp.evaluation.results import (
+    CellComparison,
+    CliqueComparison,
+    ColumnComparison,
+    Distances,
+    OfTables,
+    Statistic,
+)
+from spark_dp.schema.describe import labels_at
 from spark_dp.schema.domain import Clique
+from spark_dp.schema.table import TableSchema
 
-WARNING = "NOT PRIVATE: computed from the real rows, for their owner alone."
-Counts = Mapping[Clique, NDArray[np.int64]]
+WORST_TRIPLES = 50
+WORST_CELLS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """Total variation between three tables. NOT PRIVATE.
+class Comparison:
+    """What comparing marginals found: the parts of an `Evaluation` that come from them."""
 
-    Attributes:
-        raw_to_bounded: what bounding each unit's rows changed: the price of protecting persons with many rows.
-        bounded_to_synthetic: what noise and model changed.
-        raw_to_synthetic: both together: what a reader of the output sees.
+    mean: Mapping[int, Distances]
+    cliques: tuple[CliqueComparison, ...]
+    columns: tuple[ColumnComparison, ...]
+    worst_cells: tuple[CellComparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    clique: Clique
+    codes: tuple[int, ...]
+    shares: OfTables
+
+    @property
+    def difference(self) -> float:
+        return abs(self.shares.bounded - self.shares.synthetic)
+
+
+def compare_marginals(
+    schema: TableSchema,
+    marginals: Iterable[Marginal],
+    numbers: Mapping[str, Mapping[str, Statistic]],
+) -> Comparison:
+    """Compares marginals one at a time, so that memory holds few of them at once.
+
+    Args:
+        schema: declared.
+        marginals: of the three tables, each clique once.
+        numbers: the statistics of each column of numbers.
     """
-
-    raw_to_bounded: Closeness
-    bounded_to_synthetic: Closeness
-    raw_to_synthetic: Closeness
-
-    def facts(self) -> dict[str, Any]:
-        """Returns the evaluation, JSON-able."""
-        return {"warning": WARNING, **{name: _facts(found) for name, found in self._parts()}}
-
-    @classmethod
-    def from_facts(cls, facts: Mapping[str, Any]) -> Evaluation:
-        """Reads what `facts` returned."""
-        parts = ("raw_to_bounded", "bounded_to_synthetic", "raw_to_synthetic")
-        return cls(**{name: _closeness(facts[name]) for name in parts})
-
-    def text(self) -> str:
-        """Returns the evaluation as a table to read."""
-        lines = [
-            WARNING,
-            "",
-            f"{'mean total variation (0 best, 1 worst)':42} {'1-way':>8} {'2-way':>8}   worst pair",
-        ]
-        titles = (
-            "raw → bounded (bounding)",
-            "bounded → synthetic (noise and model)",
-            "raw → synthetic (both)",
-        )
-        for title, (_, found) in zip(titles, self._parts(), strict=True):
-            worst = found.worst(2)
-            named = f"{' × '.join(worst[0])} {worst[1]:.4f}" if worst else "–"
-            lines.append(f"{title:42} {found.mean(1):8.4f} {found.mean(2):8.4f}   {named}")
-        lines += ["", f"{'by column':42} {'bounding':>8} {'model':>8} {'both':>8}"]
-        for clique in (c for c in self.raw_to_bounded.by_clique if len(c) == 1):
-            values = [found.by_clique[clique] for _, found in self._parts()]
-            lines.append(f"{clique[0]:42} " + " ".join(f"{value:8.4f}" for value in values))
-        return "\n".join(lines)
-
-    def _parts(self) -> list[tuple[str, Closeness]]:
-        return [
-            ("raw_to_bounded", self.raw_to_bounded),
-            ("bounded_to_synthetic", self.bounded_to_synthetic),
-            ("raw_to_synthetic", self.raw_to_synthetic),
-        ]
-
-
-def evaluate_counts(raw: Counts, bounded: Counts, synthetic: Counts) -> Evaluation:
-    """Compares the exact marginals of the three tables, the same cliques of each."""
-    return Evaluation(
-        raw_to_bounded=compare(raw, bounded),
-        bounded_to_synthetic=compare(bounded, synthetic),
-        raw_to_synthetic=compare(raw, synthetic),
+    cliques: list[CliqueComparison] = []
+    cells: list[_Cell] = []
+    single: dict[str, Marginal] = {}
+    for marginal in marginals:
+        cliques.append(CliqueComparison(columns=marginal.clique, distances=marginal.distances()))
+        if len(marginal.clique) == 1:
+            single[marginal.clique[0]] = marginal
+        cells = sorted([*cells, *_worst_cells(marginal)], key=lambda c: -c.difference)[:WORST_CELLS]
+    cliques.sort(key=lambda c: (len(c.columns), -c.distances.bounded_to_synthetic))
+    by_degree = {degree: list(found) for degree, found in groupby(cliques, lambda c: len(c.columns))}
+    return Comparison(
+        mean={degree: _mean([c.distances for c in found]) for degree, found in by_degree.items()},
+        cliques=tuple(
+            clique
+            for degree, found in by_degree.items()
+            for clique in (found[:WORST_TRIPLES] if degree == 3 else found)
+        ),
+        columns=tuple(compare_column(c, single.get(c.name), numbers.get(c.name)) for c in schema.columns),
+        worst_cells=tuple(_labelled(schema, cell) for cell in cells),
     )
 
 
-def _closeness(facts: Mapping[str, Any]) -> Closeness:
-    return Closeness(by_clique={tuple(f["clique"]): f["total_variation"] for f in facts["by_clique"]})
+def _mean(found: list[Distances]) -> Distances:
+    return Distances(
+        raw_to_bounded=float(np.mean([d.raw_to_bounded for d in found])),
+        bounded_to_synthetic=float(np.mean([d.bounded_to_synthetic for d in found])),
+        raw_to_synthetic=float(np.mean([d.raw_to_synthetic for d in found])),
+    )
 
 
-def _facts(found: Closeness) -> dict[str, Any]:
-    return {
-        "mean_by_degree": {str(n): found.mean(n) for n in sorted({len(c) for c in found.by_clique})},
-        "by_clique": [{"clique": list(c), "total_variation": v} for c, v in found.by_clique.items()],
-    }
+def _worst_cells(marginal: Marginal) -> list[_Cell]:
+    """Returns the worst cells of a marginal; the first ones of those that are equally bad."""
+    difference = np.abs(marginal.bounded - marginal.synthetic).ravel()
+    most = min(WORST_CELLS, len(difference))
+    least = np.partition(difference, len(difference) - most)[len(difference) - most]
+    worst = np.flatnonzero((difference >= least) & (difference > 0))
+    worst = worst[np.argsort(-difference[worst], kind="stable")][:most]
+    shape = marginal.raw.shape
+    return [
+        _Cell(
+            marginal.clique, tuple(int(code) for code in np.unravel_index(index, shape)), marginal.cell(index)
+        )
+        for index in worst.tolist()
+    ]
+
+
+def _labelled(schema: TableSchema, cell: _Cell) -> CellComparison:
+    labels = [labels_at(schema.column(a), [code])[0] for a, code in zip(cell.clique, cell.codes, strict=True)]
+    return CellComparison(columns=cell.clique, cell=tuple(labels), shares=cell.shares)

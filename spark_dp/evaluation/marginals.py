@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_dp.schema.domain import Clique, Domain
+from spark_dp.evaluation.results import Distances, OfTables
+from spark_dp.schema.domain import Clique
+
+Shares = NDArray[np.float64]
+
+
+def shares_of(counts: NDArray[np.number]) -> Shares:
+    """Returns non-negative counts scaled to sum to 1, float64 of the same shape; all 0 for an empty table."""
+    scaled = np.asarray(counts, np.float64)
+    total = scaled.sum()
+    return scaled / total if total > 0 else np.zeros_like(scaled)
 
 
 def total_variation(left: NDArray[np.number], right: NDArray[np.number]) -> float:
@@ -17,38 +25,46 @@ def total_variation(left: NDArray[np.number], right: NDArray[np.number]) -> floa
 
     Two empty tables are at distance 0, an empty one and another at distance 1.
     """
-    a, b = np.asarray(left, np.float64), np.asarray(right, np.float64)
-    if a.sum() <= 0 or b.sum() <= 0:
-        return 0.0 if a.sum() <= 0 and b.sum() <= 0 else 1.0
-    return float(np.abs(a / a.sum() - b / b.sum()).sum() / 2)
+    return _half_distance(shares_of(left), shares_of(right))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closeness:
-    """Total variation by clique, and its mean for each number of attributes."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Marginal:
+    """The shares of a clique's cells in the three tables, axes in the clique's order. Exact and SENSITIVE."""
 
-    by_clique: Mapping[Clique, float]
+    clique: Clique
+    raw: Shares
+    bounded: Shares
+    synthetic: Shares
 
-    def mean(self, degree: int) -> float:
-        """Returns the mean over the cliques of `degree` attributes; 0 where there are none."""
-        found = [v for clique, v in self.by_clique.items() if len(clique) == degree]
-        return float(np.mean(found)) if found else 0.0
+    @classmethod
+    def of_counts(
+        cls,
+        clique: Clique,
+        raw: NDArray[np.int64],
+        bounded: NDArray[np.int64],
+        synthetic: NDArray[np.int64],
+    ) -> Marginal:
+        """Scales the counts of each table; the bounded ones may be in fixed point."""
+        return cls(clique, shares_of(raw), shares_of(bounded), shares_of(synthetic))
 
-    def worst(self, degree: int) -> tuple[Clique, float] | None:
-        """Returns the clique of `degree` attributes that is furthest, or None."""
-        found = [(clique, v) for clique, v in self.by_clique.items() if len(clique) == degree]
-        return max(found, key=lambda item: item[1]) if found else None
+    def distances(self) -> Distances:
+        return Distances(
+            raw_to_bounded=_half_distance(self.raw, self.bounded),
+            bounded_to_synthetic=_half_distance(self.bounded, self.synthetic),
+            raw_to_synthetic=_half_distance(self.raw, self.synthetic),
+        )
+
+    def cell(self, index: int) -> OfTables:
+        """Returns the shares of one cell, by its index in C order."""
+        return OfTables(
+            raw=float(self.raw.flat[index]),
+            bounded=float(self.bounded.flat[index]),
+            synthetic=float(self.synthetic.flat[index]),
+        )
 
 
-def compare(
-    left: Mapping[Clique, NDArray[np.number]], right: Mapping[Clique, NDArray[np.number]]
-) -> Closeness:
-    """Compares the marginals of two tables, clique by clique."""
-    return Closeness(by_clique={c: total_variation(left[c], right[c]) for c in left})
-
-
-def cliques_up_to(domain: Domain, degree: int, *, max_cells: int) -> Sequence[Clique]:
-    """Returns all cliques of 1 to `degree` attributes of at most `max_cells` cells each."""
-    sizes = range(1, min(degree, len(domain)) + 1)
-    found = itertools.chain.from_iterable(itertools.combinations(domain.attributes, n) for n in sizes)
-    return [clique for clique in found if domain.cells(clique) <= max_cells]
+def _half_distance(left: Shares, right: Shares) -> float:
+    if not left.any() or not right.any():
+        return float(left.any() != right.any())
+    return min(1.0, float(np.abs(left - right).sum()) / 2)

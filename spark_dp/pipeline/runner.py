@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spark_dp.errors import SparkDPError
-from spark_dp.evaluation.evaluate import Evaluation
+from spark_dp.evaluation.results import Evaluation
 from spark_dp.pipeline.output import require_output
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.pipeline.run import Run

@@ -16,8 +16,7 @@ import json
 from typing import Any
 
 from spark_dp.errors import InputError
-from spark_dp.evaluation.evaluate import Evaluation, evaluate_counts
-from spark_dp.evaluation.marginals import cliques_up_to
+from spark_dp.evaluation.results import Evaluation
 from spark_dp.graphical.estimation import estimate
 from spark_dp.pipeline.artefacts import (
     MEASUREMENTS,
@@ -28,6 +27,12 @@ from spark_dp.pipeline.artefacts import (
     read_measurements,
     read_schema,
     read_statement,
+)
+from spark_dp.pipeline.evaluating import (
+    compare_tables,
+    evaluation_bytes,
+    evaluation_there,
+    marginals_to_compare,
 )
 from spark_dp.pipeline.inputs import contribution_of, open_input
 from spark_dp.pipeline.manifest import manifest_of, promise_of
@@ -54,16 +59,12 @@ from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact, digest_of
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.ledger import Ledger
-from spark_dp.spark.counting import SparkMarginals, count_rows_of
-from spark_dp.spark.encode import RowReader
+from spark_dp.spark.counting import SparkMarginals
 from spark_dp.spark.generate import generate_table
-from spark_dp.spark.histograms import counting_layout, split_vector
-from spark_dp.spark.packing import Transport
 from spark_dp.spark.tables import declared_columns, read_table
 from spark_dp.spark.write import publish, recover, require_writable, write_rows
 
 EVALUATION = "evaluation.json"
-COMPARED_CELLS = 1_000_000
 
 
 def plan(run: Run) -> RunPlan:
@@ -211,35 +212,39 @@ def report(run: Run) -> str:
 
 
 def evaluate(run: Run) -> Evaluation:
-    """Compares the output with the input, marginal by marginal. NOT PRIVATE: for the owner alone."""
+    """Compares the output with the input, marginal by marginal. NOT PRIVATE: for the owner alone.
+
+    Returns:
+        What is written to `internal/evaluation.json`, and nowhere else.
+    """
+    config, say = run.config, run.progress.say
     manifest = manifest_there(run)
     if not manifest:
         raise InputError(
-            f"There is no finished output at {run.config.output.path!r} to evaluate. Run `spark-dp generate` first.",
+            f"There is no finished output at {config.output.path!r} to evaluate. Run `spark-dp generate` first.",
             field="output.path",
         )
     statement = read_statement(measurements_of(run))
-    opened = open_input(run.spark(to_compute=False), run.config, run.table)
+    opened = open_input(run.spark(to_compute=False), config, run.table)
     compared = digest_of({"input": opened.snapshot.digest, "output": manifest, "run": statement["run_id"]})
-    made = run.directory.internal.read(EVALUATION)
-    if made is not None and json.loads(made).get("compared") == compared:
-        run.progress.say("the evaluation of this input and output is there already")
-        return Evaluation.from_facts(json.loads(made))
-    domain, session = run.config.schema.domain, run.spark()
-    cliques = cliques_up_to(domain, 2, max_cells=COMPARED_CELLS)
-    layout = counting_layout(cliques, domain)
-    transport = Transport.of(run.config.schema)
-    output = read_table(session, path=run.config.output.path)
-    synthetic = declared_columns(output, run.config.schema, frozenset(run.config.output.partition_by))
+    made = evaluation_there(run.directory.internal.read(EVALUATION), compared)
+    if made is not None:
+        say("the evaluation of this input and output is there already")
+        return made
+    choice, layout = marginals_to_compare(config)  # of one, two and three columns, by what fits in memory
+    say(
+        f"{layout.vector_cells:,} cells of "
+        + ", ".join(f"{c.compared:,} of {c.of:,} {n}-way" for n, c in choice.coverage.items())
+        + " marginals"
+    )
+    output = declared_columns(
+        read_table(run.spark(), path=config.output.path), config.schema, frozenset(config.output.partition_by)
+    )
     try:
-        raw = opened.raw_pass().run(layout)
-        bounded = opened.bounded_pass(statement["run_id"]).run(layout)
+        found = compare_tables(
+            opened, output, choice, layout, run_id=statement["run_id"], compared=compared
+        )  # shares of cells, rates of nulls, statistics of numbers: exact
     finally:
         opened.release()
-    sampled = count_rows_of(synthetic.select(*transport.expressions()), RowReader(transport), layout)
-    found = evaluate_counts(
-        *(split_vector(counted.vector, layout, cliques) for counted in (raw, bounded, sampled))
-    )
-    facts = found.facts() | {"compared": compared}
-    run.directory.internal.write(EVALUATION, json.dumps(facts, indent=1).encode())
+    run.directory.internal.write(EVALUATION, evaluation_bytes(found))
     return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spark_dp.schema.literals import Tick, label_of
 
@@ -18,30 +21,41 @@ def show(column: Column, tick: Tick) -> str:
 
 def cell_labels(column: Column) -> tuple[str, ...]:
     """Returns a label for each cell: a value, '[low, high)', the literal of other, 'NaN' or 'null'."""
-    labels = _declared_labels(column)
+    return labels_at(column, range(column.size))
+
+
+def labels_at(column: Column, codes: Iterable[int]) -> tuple[str, ...]:
+    """Returns the labels of some cells: a column may have more than anyone can be shown."""
+    declared = _declared_label(column)
+    others = []
     if column.other is not None:
-        labels.append(show(column, column.other))
+        others.append(show(column, column.other))
     if column.nan_cell is not None:
-        labels.append("NaN")
+        others.append("NaN")
     if column.nullable:
-        labels.append("null")
-    return tuple(labels)
+        others.append("null")
+    first = column.declared
+    return tuple(declared(code) if code < first else others[code - first] for code in codes)
 
 
-def _declared_labels(column: Column) -> list[str]:
+def _declared_label(column: Column) -> Callable[[int], str]:
     if column.values is not None:
-        return [show(column, value) for value in column.values]
-    edges: list[int] | list[float]
+        values = column.values
+        return lambda code: show(column, values[code])
     if column.type.is_floating:
-        edges = column.float_bins().edges.tolist()
+        edges: NDArray[Any] = column.float_bins().edges
     else:
         low, high = column.tick_range
         if column.bins is None:
-            return [show(column, tick) for tick in range(low, high + 1)]
-        edges = [*column.tick_bins().lows.tolist(), high]
-    shown = [show(column, edge) for edge in edges]
-    last = len(shown) - 2
-    return [f"[{a}, {b}{']' if i == last else ')'}" for i, (a, b) in enumerate(itertools.pairwise(shown))]
+            return lambda code: show(column, low + code)
+        edges = np.append(column.tick_bins().lows, high)
+    last = len(edges) - 2
+
+    def label(code: int) -> str:
+        start, end = (show(column, edges[i].item()) for i in (code, code + 1))
+        return f"[{start}, {end}{']' if code == last else ')'}"
+
+    return label
 
 
 def notes(column: Column) -> list[str]:

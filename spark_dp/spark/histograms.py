@@ -7,7 +7,6 @@ and what was asked is summed out of them at the end. Sums of integers are exact 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -84,37 +83,66 @@ def counting_layout(
     of what is left. A clique that is itself larger than `cover_cells` is counted as it is.
     """
     kept = maximal(cliques, domain)
-    left = {i: frozenset(c) for i, c in enumerate(kept)}
+    left = _Uncovered(kept, domain)
     source = [0] * len(kept)
     counted: list[Clique] = []
-    by_size = sorted(left, key=lambda i: (-domain.cells(kept[i]), i))
+    by_size = sorted(range(len(kept)), key=lambda i: (-domain.cells(kept[i]), i))
     for start in by_size:
-        if start not in left:
+        if not left.has(start):
             continue
-        grown = _grow(left[start], list(left.values()), domain, cover_cells)
-        for i in [i for i, clique in left.items() if clique <= grown]:
+        grown = _grow(kept[start], left, domain, cover_cells)
+        for i in left.cover(grown):
             source[i] = len(counted)
-            del left[i]
-        counted.append(domain.canonical(tuple(grown)))
+        counted.append(tuple(a for i, a in enumerate(domain.attributes) if grown[i]))
     return CountingLayout(domain, kept, tuple(counted), tuple(source))
 
 
-def _grow(seed: frozenset[str], left: list[frozenset[str]], domain: Domain, limit: int) -> frozenset[str]:
-    grown, cells = seed, domain.cells(tuple(seed))
+def _grow(seed: Clique, left: _Uncovered, domain: Domain, limit: int) -> NDArray[np.bool_]:
+    sizes = np.array(domain.sizes, np.int64)
+    grown = np.array([a in seed for a in domain.attributes], np.bool_)
+    cells = domain.cells(seed)
     while True:
-        best: tuple[float, str] | None = None
-        fitting = [a for a in domain.attributes if a not in grown and cells * domain.size(a) <= limit]
-        if not fitting:
+        gain = left.gains(grown) / sizes**0.25
+        gain[grown | (sizes > limit // cells)] = 0
+        best = int(np.argmax(gain))
+        if not gain[best]:
             return grown
-        lacking = [clique - grown for clique in left]
-        gains = Counter(a for lacked in lacking if len(lacked) == 1 for a in lacked)
-        for a in fitting:
-            gain = gains[a]
-            if gain and (best is None or gain / domain.size(a) ** 0.25 > best[0]):
-                best = (gain / domain.size(a) ** 0.25, a)
-        if best is None:
-            return grown
-        grown, cells = grown | {best[1]}, cells * domain.size(best[1])
+        grown[best] = True
+        cells *= int(sizes[best])
+
+
+class _Uncovered:
+    """The cliques that are not covered yet; sets of attributes are flags by position."""
+
+    def __init__(self, cliques: Sequence[Clique], domain: Domain) -> None:
+        places = {a: i for i, a in enumerate(domain.attributes)}
+        longest = max((len(c) for c in cliques), default=0)
+        # One row a clique; what it has fewer attributes than the longest is filled up with one that is always there.
+        self._filler = len(domain)
+        rows = [[*(places[a] for a in c), *[self._filler] * (longest - len(c))] for c in cliques]
+        self._members = np.array(rows, np.intp).reshape(len(cliques), longest)
+        self._numbers = np.arange(len(cliques))
+
+    def has(self, clique: int) -> bool:
+        place = int(np.searchsorted(self._numbers, clique))
+        return place < len(self._numbers) and int(self._numbers[place]) == clique
+
+    def gains(self, grown: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Returns for each attribute how many cliques lack that one only to lie within `grown`."""
+        lacking = self._lacking(grown)
+        one = lacking.sum(axis=1) == 1
+        return np.bincount(self._members[one][lacking[one]], minlength=self._filler)
+
+    def cover(self, grown: NDArray[np.bool_]) -> list[int]:
+        """Takes the cliques within `grown` away, and returns their numbers."""
+        within = ~self._lacking(grown).any(axis=1)
+        covered: list[int] = self._numbers[within].tolist()
+        self._members, self._numbers = self._members[~within], self._numbers[~within]
+        return covered
+
+    def _lacking(self, grown: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        lacking: NDArray[np.bool_] = ~np.append(grown, True)[self._members]
+        return lacking
 
 
 class HistogramAccumulator:
@@ -187,8 +215,12 @@ def split_vector(
 ) -> dict[Clique, NDArray[np.int64]]:
     """Returns the marginal of each clique asked for, out of a sum of `HistogramAccumulator.vector`s."""
     offsets, answers = layout.offsets, {}
+    holders: dict[str, set[int]] = {}
+    for i, have in enumerate(layout.kept):
+        for a in have:
+            holders.setdefault(a, set()).add(i)
     for clique in cliques:
-        home = next(i for i, have in enumerate(layout.kept) if set(clique) <= set(have))
+        home = min(set.intersection(*(holders[a] for a in clique))) if clique else 0
         have = layout.kept[home]
         flat = vector[offsets[home] : offsets[home + 1]]
         answers[clique] = margin(flat.reshape(layout.domain.shape(have)), have, clique)
