@@ -25,7 +25,7 @@ from spark_dp.evaluation.results import FORMAT, Evaluation, OfTables, Statistic
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
 from spark_dp.pipeline.inputs import OpenedInput, contribution_of
-from spark_dp.pipeline.planning import COUNT_BYTES, USABLE, memory_of, task_slots
+from spark_dp.pipeline.plan_resources import COUNT_BYTES, USABLE, memory_of, task_slots
 from spark_dp.schema.domain import Clique
 from spark_dp.schema.table import TableSchema
 from spark_dp.spark.counting import SUMMED_BYTES, count_rows_of
