@@ -141,7 +141,7 @@ class RunConfig:
             if output == other or output.startswith(f"{other}/") or other.startswith(f"{output}/"):
                 refuse(
                     "output.path",
-                    f"is {self.output.path!r}, and {name} is {place!r}. Neither may be in the other.",
+                    f"is {self.output.path!r}, and {name} is {place!r}. Neither may be in the other. Choose another path.",
                 )
 
     def _require_columns(self, name: str, columns: Iterable[str]) -> None:
@@ -190,15 +190,16 @@ def parse_config(
         source: names the document in messages.
         folder: where a schema in a file of its own is found; the current directory where None.
     """
-    tree = read_tree(text, source)
-    for assignment in overrides:
-        tree = override(tree, assignment, FREE)
-    if isinstance(tree, Scalar) and tree.is_null:
-        raise ConfigurationError(
-            f"The configuration is empty ({source}). Nothing was read or spent. It needs: "
-            f"{', '.join(name for name, setting in ROOT.items() if setting.required)}."
-        )
+    tree: Tree | None = None
     try:
+        tree = read_tree(text, source)
+        for assignment in overrides:
+            tree = override(tree, assignment, FREE)
+        if isinstance(tree, Scalar) and tree.is_null:
+            raise ConfigurationError(
+                f"The configuration is empty ({source}). Write its sections: "
+                f"{', '.join(name for name, setting in ROOT.items() if setting.required)}."
+            )
         require_filled(tree)
         tree = _with_schema_file(tree, folder or Path())
         require_filled(tree)
@@ -207,13 +208,15 @@ def parse_config(
         raise _placed(error, tree) from None
 
 
-def _placed(error: Failure, tree: Tree) -> Failure:
-    if error.field is None:
-        return error
+def _placed(error: Failure, tree: Tree | None) -> Failure:
+    """Adds to a refusal what holds for all that are made here, and where the setting stands."""
+    message = (
+        error.message if "Nothing was" in error.message else f"{error.message} Nothing was read or spent."
+    )
+    if error.field is None or tree is None:
+        return type(error)(message, field=error.field)
     place = f" ({place_of(tree, error.field)})"
-    if error.message.endswith(place):
-        return error
-    return type(error)(error.message + place, field=error.field)
+    return type(error)(message if place in message else message + place, field=error.field)
 
 
 def _read_file(path: Path, name: str | None) -> str:
@@ -226,7 +229,12 @@ def _read_file(path: Path, name: str | None) -> str:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is no file name"
         if isinstance(error, OSError):
             reason = error.strerror or type(error).__name__
-        raise ConfigurationError(f"{what} cannot be read: {reason}. Nothing was spent.", field=name) from None
+        advice = (
+            "Save it as UTF-8" if reason.endswith("UTF-8") else "Give the path of a YAML file that is there"
+        )
+        raise ConfigurationError(
+            f"{what} cannot be read: {reason}. Nothing was read or spent. {advice}.", field=name
+        ) from None
 
 
 def _with_schema_file(tree: Tree, folder: Path) -> Tree:
@@ -236,7 +244,10 @@ def _with_schema_file(tree: Tree, folder: Path) -> Tree:
     path = folder / named.text
     schema = read_tree(_read_file(path, "schema"), str(path))
     if not isinstance(schema, Entries):
-        refuse("schema", f"names '{path}', which is no mapping of columns.")
+        refuse(
+            "schema",
+            f"names '{path}', which is no mapping of columns. Write one, as in the schema of a configuration.",
+        )
     return replace(tree, entries={**tree.entries, "schema": schema})
 
 

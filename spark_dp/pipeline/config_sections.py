@@ -210,7 +210,10 @@ class PrivacyConfig:
         name = self.ledger.removeprefix("env:")
         url = (os.environ if environment is None else environment).get(name)
         if not url:
-            refuse("privacy.ledger", f"is env:{name}, and there is no such environment variable. Set it.")
+            refuse(
+                "privacy.ledger",
+                f"is env:{name}, and there is no such environment variable. Nothing was read or spent. Set it.",
+            )
         return url
 
 

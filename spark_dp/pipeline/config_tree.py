@@ -90,7 +90,7 @@ def read_tree(text: str, source: str, *, one_place: bool = False) -> Tree:
         raise _invalid(error, text, source, one_place) from None
     except RecursionError:
         raise ConfigurationError(
-            f"The configuration is nested deeper than {DEEPEST} levels ({source})."
+            f"The configuration is nested deeper than {DEEPEST} levels ({source}). Write it flatter."
         ) from None
     if node is None:
         return Scalar("", True, source)
@@ -108,7 +108,9 @@ def _invalid(error: YAMLError, text: str, source: str, one_place: bool) -> Confi
         )
     problem = getattr(error, "problem", None) or "it has a character that no text file should have"
     hint = next((f" {said}." for part, said in _HINTS.items() if part in problem), "")
-    return ConfigurationError(f"The configuration is not valid YAML: {problem} ({place}).{hint}")
+    return ConfigurationError(
+        f"The configuration is not valid YAML: {problem} ({place}).{hint or ' Correct it there.'}"
+    )
 
 
 class _Converter:
@@ -122,7 +124,9 @@ class _Converter:
         """Converts a node; an alias is converted again at each place, so that a cycle ends at DEEPEST."""
         place = self._place(place_of)
         if depth > DEEPEST:
-            raise ConfigurationError(f"The configuration is nested deeper than {DEEPEST} levels ({place}).")
+            raise ConfigurationError(
+                f"The configuration is nested deeper than {DEEPEST} levels ({place}). Write it flatter."
+            )
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise ConfigurationError(

@@ -221,7 +221,8 @@ def evaluate(run: Run) -> Evaluation:
     manifest = manifest_there(run)
     if not manifest:
         raise InputError(
-            f"There is no finished output at {config.output.path!r} to evaluate. Run `spark-dp generate` first.",
+            f"There is no finished output at {config.output.path!r} to evaluate. Nothing was read or spent. "
+            "Run `spark-dp generate` first.",
             field="output.path",
         )
     statement = read_statement(measurements_of(run))

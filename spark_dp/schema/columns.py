@@ -225,7 +225,7 @@ class Column:
 
     def _check_range(self) -> None:
         if self.type.is_text or self.type.name == "boolean":
-            self._refuse("values", f"is missing. A {self.type} column is declared by its values.")
+            self._refuse("values", f"is missing. Declare them: a {self.type} column has no other domain.")
         for key in ("other", "undeclared"):
             if getattr(self, key) is not None:
                 self._refuse(
@@ -238,9 +238,15 @@ class Column:
         if self.min is None or self.max is None:
             return
         if not isinstance(self.bins, tuple) and not self.min <= self.max:
-            self._refuse("max", f"is {self._show(self.max)}, below min = {self._show(self.min)}.")
+            self._refuse(
+                "max",
+                f"is {self._show(self.max)}, below min = {self._show(self.min)}. Write one that is not below it.",
+            )
         if self.bins is None and not self.type.is_discrete:
-            self._refuse("bins", f"is missing. A {self.type} column needs a number of bins or their edges.")
+            self._refuse(
+                "bins",
+                f"is missing. Write a number of bins or their edges: a {self.type} column has no cell a value.",
+            )
         self._check_bins()
         if self.size > MAX_CELLS:
             self._refuse_size(self.size)

@@ -98,7 +98,7 @@ def parse_tick(kind: StorageType, value: object, *, zone: str | None, field: str
     if isinstance(tick, int) and not low <= tick <= high:
         raise ConfigurationError(
             f"Setting '{field}' has {value!r}, which is outside the range of type {kind}: "
-            f"{label_of(kind, low, zone)} to {label_of(kind, high, zone)}.",
+            f"{label_of(kind, low, zone)} to {label_of(kind, high, zone)}. Write one within.",
             field=field,
         )
     return tick

@@ -88,7 +88,7 @@ class _Reader:
         for key in mapping:
             if key not in KEYS:
                 raise ConfigurationError(
-                    f"Setting {self._field(str(key))!r} is unknown. A column has: {', '.join(KEYS)}."
+                    f"Setting {self._field(str(key))!r} is unknown. Choose one of: {', '.join(KEYS)}."
                     + hint_for(str(key), KEYS),
                     field=self._field(str(key)),
                 )

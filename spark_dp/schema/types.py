@@ -54,7 +54,9 @@ class StorageType:
             )
         if self.precision is not None and self.scale is not None:
             if not 1 <= self.precision <= WIDEST_DECIMAL:
-                raise ConfigurationError(f"Type '{self}': a decimal has 1 to {WIDEST_DECIMAL} digits.")
+                raise ConfigurationError(
+                    f"Type '{self}': a decimal has 1 to {WIDEST_DECIMAL} digits. Write fewer."
+                )
             if not 0 <= self.scale <= self.precision:
                 raise ConfigurationError(
                     f"Type '{self}': the second number must lie between 0 and the first."
