@@ -44,6 +44,7 @@ from spark_dp.pipeline.config_tree import (
     read_tree,
     refuse,
 )
+from spark_dp.pipeline.placeholders import require_filled
 from spark_dp.privacy.budget import LARGEST_DELTA, PrivacyBudget
 from spark_dp.privacy.sensitivity import Neighbours
 from spark_dp.schema.columns import Column
@@ -183,6 +184,7 @@ def parse_config(
         tree = override(tree, assignment)
     try:
         tree = _with_schema_file(tree, folder or Path())
+        require_filled(tree)
         return _read_run(tree)
     except ConfigurationError as error:
         if error.field is None:
