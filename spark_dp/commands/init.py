@@ -54,9 +54,12 @@ def init(
         from spark_dp.spark.session import open_session
 
         progress = progress_for(quiet=quiet, log_format=log_format)
-        progress.say("starting Spark")
-        progress.close()
-        columns = read_catalog_types(open_session({}), table or "")
+        try:
+            with progress.waiting("starting Spark"):
+                session = open_session({})
+            columns = read_catalog_types(session, table or "")
+        finally:
+            progress.close()
     text = configuration_text(columns, path=path, table=table)
     if output is not None:
         _write(Path(output), text)

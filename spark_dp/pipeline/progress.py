@@ -78,11 +78,12 @@ class Reading:
 
     def figures(self) -> str:
         """Says how much is done, how fast, and how long it will take: '12/40 tasks, 5.2/s, 6 s left'."""
+        spent = duration(self.seconds) if self.seconds >= 1 else ""
         if self.total is None:
-            return duration(self.seconds)
+            return spent
         said = f"{self.done:,}/{self.total:,} {self.unit}"
         if self.rate is None or self.seconds_left is None:
-            return said
+            return f"{said}, {spent}" if spent else said
         rate = f"{self.rate:,.0f}/s" if self.rate >= 10 else f"{self.rate:.2g}/s"
         return f"{said}, {rate}, {duration(self.seconds_left)} left"
 
@@ -131,7 +132,7 @@ class Progress:
     clock: Callable[[], float] = time.monotonic
     _stages: list[tuple[str, ExitStack]] = field(default_factory=list)
     _watch: Watch | None = None
-    _scale: tuple[int, str] | None = None
+    _scale: tuple[str, int, str] | None = None
     _step_began: float | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -204,6 +205,16 @@ class Progress:
             seconds = self.clock() - self._step_began
             self._read(Reading(stage=self._stage, what=text, seconds=seconds, depth=len(self._stages)))
 
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Says what is waited for, and shows that something goes on."""
+        self.say(text)
+        self.step(text)
+        try:
+            yield
+        finally:
+            self._rest()
+
     def follow(self, watch: Watch) -> None:
         """Follows Spark through this stage and all later ones."""
         if isinstance(self.face, Silent) or self._watch is not None:
@@ -213,9 +224,9 @@ class Progress:
             self._stages[-1][1].enter_context(watch(self._passing))
 
     @contextmanager
-    def counted_in(self, total: int, unit: str) -> Iterator[None]:
+    def counted_in(self, what: str, total: int, unit: str) -> Iterator[None]:
         """Shows tasks as what they make: rows, of which each makes about as many as the others."""
-        self._scale = (total, unit)
+        self._scale = (what, total, unit)
         try:
             yield
         finally:
@@ -233,8 +244,8 @@ class Progress:
 
     def _passing(self) -> Meter:
         """A meter for one of Spark's passes."""
-        total, unit = self._scale or (0, "tasks")
-        meter = self.meter("Spark", unit)
+        what, total, unit = self._scale or ("Spark", 0, "tasks")
+        meter = self.meter(what, unit)
         if self._scale is None:
             return meter
         return lambda done, tasks: meter(total * done // max(1, tasks), total)

@@ -17,6 +17,9 @@ from rich.text import Text
 
 from spark_dp.pipeline.progress import Note, Reading
 
+SHOWN_AFTER_SECONDS = 0.5
+"""Work that takes less needs no bar."""
+
 _STYLES = {"stage-begin": "bold", "stage-end": "green", "warning": "yellow", "error": "red"}
 _LEAD = {"warning": "WARNING: ", "error": "error: "}
 
@@ -43,6 +46,8 @@ class Bars:
         self._console.print(text, soft_wrap=True)
 
     def reading(self, reading: Reading) -> None:
+        if self._bar is None and reading.total is not None and reading.seconds < SHOWN_AFTER_SECONDS:
+            return
         bar = self._bar or self._begin()
         description = f"{'  ' * reading.depth}{_shown(reading.what)}"
         if self._task is None:

@@ -46,8 +46,8 @@ class Run:
             to_compute: False where Spark only lists files, and its executors do nothing of ours.
         """
         if self.session is None:
-            self.progress.say("starting Spark")
-            self.session = open_session(self.config.spark, app_name=f"spark-dp {self.config.run.key}")
+            with self.progress.waiting("starting Spark"):
+                self.session = open_session(self.config.spark, app_name=f"spark-dp {self.config.run.key}")
         self.progress.follow(partial(watched, self.session))
         if to_compute and not self._compared:
             require_same_environment(self.session)

@@ -187,7 +187,7 @@ def generate(run: Run) -> dict[str, Any]:
         rows=rows,
         seed=run.config.run.seed,
     )
-    with run.progress.counted_in(rows, "rows"):
+    with run.progress.counted_in("writing", rows, "rows"):
         write_rows(table, run.output, session, expected=rows)  # beside the output, and counted there
     statement = read_statement(measured)
     manifest = manifest_of(
