@@ -13,9 +13,9 @@ from spark_dp.spark.tasks import tasks_of_job, watched
 
 @dataclass
 class Stage:
-    numTasks: int
-    numCompletedTasks: int = 0
-    numActiveTasks: int = 0
+    numTasks: int  # noqa: N815
+    numCompletedTasks: int = 0  # noqa: N815
+    numActiveTasks: int = 0  # noqa: N815
 
 
 class Tracker:
