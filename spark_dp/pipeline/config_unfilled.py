@@ -20,8 +20,8 @@ def require_filled(tree: Tree) -> None:
     if not found:
         return
     (field, _), others = found[0], found[1:]
-    listed = ", ".join(f"{name} ({place})" for name, place in others[:20])
-    more = f" and {len(others) - 20} more" if len(others) > 20 else ""
+    listed = ", ".join(f"{name} ({place})" for name, place in others[:8])
+    more = f" and {len(others) - 8} more" if len(others) > 8 else ""
     raise ConfigurationError(
         f"Setting '{field}' is still {UNFILLED}: fill it in. {_what(field)}Nothing was read or spent."
         + (f" Also still {UNFILLED}: {listed}{more}." if others else ""),

@@ -44,7 +44,7 @@ def reservation(config: RunConfig, *, resumed: bool) -> str:
 
 def replayed(run: Run, released: Artefact, identity: str) -> Artefact:
     """The measurements that are there, if they are of this configuration and this state of the input."""
-    _require_same_settings(run, released)
+    require_same_settings(run, released)
     _require_same_input(run, identity)
     run.progress.say("the measurements of this key are there already: nothing was spent again")
     return released
@@ -53,11 +53,12 @@ def replayed(run: Run, released: Artefact, identity: str) -> Artefact:
 def measurements_of(run: Run) -> Artefact:
     """The measurements of this configuration, or an error that says what to do."""
     found = run.directory.require(MEASUREMENTS, made_by="measure")
-    _require_same_settings(run, found)
+    require_same_settings(run, found)
     return found
 
 
-def _require_same_settings(run: Run, found: Artefact) -> None:
+def require_same_settings(run: Run, found: Artefact) -> None:
+    """Refuses measurements that were made under other settings."""
     if found.inputs != run.settings_digest:
         before = json.loads(run.directory.state.read(SETTINGS) or b"{}")
         now = run.config.measure_settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from spark_dp.pipeline.config import RunConfig
@@ -10,6 +11,7 @@ from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.run_directory import RunDirectory, digest_of
 from spark_dp.spark.environment import require_same_environment
 from spark_dp.spark.session import open_session
+from spark_dp.spark.tasks import watched
 from spark_dp.spark.write import Output
 
 if TYPE_CHECKING:
@@ -44,8 +46,9 @@ class Run:
             to_compute: False where Spark only lists files, and its executors do nothing of ours.
         """
         if self.session is None:
-            self.progress.say("starting Spark")
-            self.session = open_session(self.config.spark, app_name=f"spark-dp {self.config.run.key}")
+            with self.progress.waiting("starting Spark"):
+                self.session = open_session(self.config.spark, app_name=f"spark-dp {self.config.run.key}")
+        self.progress.follow(partial(watched, self.session))
         if to_compute and not self._compared:
             require_same_environment(self.session)
             self._compared = True

@@ -45,6 +45,7 @@ from spark_dp.pipeline.output import (
     shipped,
 )
 from spark_dp.pipeline.planning import RunPlan, plan_run
+from spark_dp.pipeline.preflight import require_input, require_own_key
 from spark_dp.pipeline.report import report_text
 from spark_dp.pipeline.resume import (
     give_back,
@@ -82,9 +83,12 @@ def measure(run: Run) -> Artefact:
     config, say = run.config, run.progress.say
     planned = plan_run(config)
     released = run.directory.find(MEASUREMENTS)
+    require_own_key(run)  # this and what follows: before Spark is started
     if released is None:
-        require_affordable(config)  # before Spark is started
+        require_affordable(config)
         require_records(run)
+    if run.table is None:
+        require_input(config)
     opened = open_input(run.spark(to_compute=released is None), config, run.table)
     identity = digest_of({"settings": run.settings_digest, "input": opened.snapshot.digest})
     if released is not None:
@@ -112,6 +116,7 @@ def measure(run: Run) -> Artefact:
             answers=run.directory.state.child(
                 f"answers/{account.run_id}"
             ),  # what was drawn: never drawn again
+            drawn=run.progress.meter("noise", "cells"),
         )
         measurements = planned.mechanism.measure(curator, plan_run(config, rho=account.rho).queries, say)
     except Exception:
@@ -143,6 +148,7 @@ def fit(run: Run) -> Artefact:
         read_schema(measured).domain,
         read_measurements(measured),  # noisy marginals and the scale of their noise
         max_cells=max_cells,
+        progress=run.progress.step,
     )
     said = fitted.convergence
     run.progress.say(
@@ -151,9 +157,7 @@ def fit(run: Run) -> Artefact:
         f"within {said.gap:.3g} of the least possible"
     )
     if not said.converged:
-        run.progress.say(
-            "WARNING: the fit did not converge; the model is valid and private, but not the best one"
-        )
+        run.progress.warn("the fit did not converge; the model is valid and private, but not the best one")
     return run.directory.commit(MODEL, model_files(fitted.model, said), inputs=inputs)
 
 
@@ -184,7 +188,8 @@ def generate(run: Run) -> dict[str, Any]:
         rows=rows,
         seed=run.config.run.seed,
     )
-    write_rows(table, run.output, session, expected=rows)  # beside the output, and counted there
+    with run.progress.counted_in("writing", rows, "rows"):
+        write_rows(table, run.output, session, expected=rows)  # beside the output, and counted there
     statement = read_statement(measured)
     manifest = manifest_of(
         statement, rows=rows, generated=generated, digest=digest, earlier=earlier_runs(run, statement)

@@ -16,7 +16,7 @@ same answer again, and the counts are not read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NoReturn, Protocol
 
@@ -69,9 +69,10 @@ class Curator:
         account: what may be spent.
         answers: the run's private state; holds specifications and answers.
         entropy: the operating system's, except in tests.
+        drawn: told how many cells of a query have their noise, of how many: declared numbers, both.
     """
 
-    __slots__ = ("_contribution", "_domain", "_entropy", "_source", "_transcript")
+    __slots__ = ("_contribution", "_domain", "_drawn", "_entropy", "_source", "_transcript")
 
     def __init__(
         self,
@@ -82,8 +83,10 @@ class Curator:
         account: RunAccount,
         answers: Blobs,
         entropy: Entropy = OS_ENTROPY,
+        drawn: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
         self._domain = domain
+        self._drawn = drawn
         self._contribution = contribution
         self._source = source
         self._transcript = Transcript(account, answers)
@@ -227,11 +230,13 @@ class Curator:
     def _draw_measure(self, specification: MeasureSpecification) -> tuple[NDArray[np.int64], ...]:
         """Adds noise to every cell of the declared domain, empty ones included."""
         counts = self._read_counts(specification.cliques)
-        noisy = []
+        noisy, done, cells = [], 0, sum(map(self._domain.cells, specification.cliques))
         for clique in specification.cliques:
             exact = counts[clique]
             noise = discrete_gaussian(specification.sigma_squared, exact.size, self._entropy)
             noisy.append(np.asarray(exact + noise.reshape(exact.shape)))
+            done += exact.size
+            self._drawn(done, cells)
         return tuple(noisy)
 
     def _draw_select(self, specification: SelectSpecification) -> tuple[NDArray[np.int64], ...]:

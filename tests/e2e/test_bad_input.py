@@ -224,7 +224,7 @@ def test_an_unwritable_run_directory_is_named(site):
         (["--epsilon", "0", "--delta", "1e-6", "--unit", "row"], 78),
         (["--epsilon", "1", "--delta", "0.1", "--unit", "row"], 78),
         (["--epsilon", "1", "--delta", "1e-6", "--unit", ""], 78),
-        (["--epsilon", "1", "--delta", "1e-6"], 2),
+        (["--epsilon", "1", "--delta", "1e-6"], 78),
     ],
 )
 def test_an_account_needs_a_valid_budget_and_a_unit(tmp_path, arguments, code):
