@@ -28,7 +28,7 @@ from spark_dp.pipeline.inputs import OpenedInput, contribution_of
 from spark_dp.pipeline.plan_resources import COUNT_BYTES, USABLE, memory_of, task_slots
 from spark_dp.schema.domain import Clique
 from spark_dp.schema.table import TableSchema
-from spark_dp.spark.counting import SUMMED_BYTES, count_rows_of
+from spark_dp.spark.counting import count_rows_of, sums_of
 from spark_dp.spark.encode import RowReader
 from spark_dp.spark.histograms import COVER_CELLS, CountingLayout, counting_layout, split_vector
 from spark_dp.spark.numbers import numbers_of
@@ -61,9 +61,8 @@ def marginals_to_compare(config: RunConfig) -> tuple[Choice, CountingLayout]:
 
 
 def _fits(layout: CountingLayout, spark: Mapping[str, str]) -> bool:
-    vector = COUNT_BYTES * layout.vector_cells
     # Three tables' vectors, and the sums that arrive of one of them.
-    driver = 4 * vector + max(vector, min(8 * vector, SUMMED_BYTES))
+    driver = COUNT_BYTES * layout.vector_cells * (3 + sums_of(layout))
     executor = COUNT_BYTES * layout.task_cells * task_slots(spark)
     return driver <= memory_of(spark, "driver") * USABLE and executor <= memory_of(spark, "executor") * USABLE
 

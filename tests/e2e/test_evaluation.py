@@ -194,8 +194,8 @@ def test_a_wide_table_is_compared_in_part_and_within_its_memory(tmp_path, spark)
 
 
 def test_less_memory_compares_fewer_marginals_and_never_fails(tmp_path):
-    from spark_dp.pipeline.evaluating import COUNT_BYTES, marginals_to_compare
-    from spark_dp.pipeline.planning import USABLE
+    from spark_dp.pipeline.evaluating import marginals_to_compare
+    from spark_dp.pipeline.plan_resources import USABLE
 
     site = Site.make(tmp_path)
     schema = "\n" + "".join(f"  c{i}: {{type: integer, min: 0, max: 19}}\n" for i in range(60))
@@ -205,8 +205,8 @@ def test_less_memory_compares_fewer_marginals_and_never_fails(tmp_path):
         config = site.config(f"spark={{{spark_settings} spark.master: 'local[2]'}}", schema=schema)
         choice, layout = marginals_to_compare(config)
         allowed = megabytes * (1 << 20) * USABLE
-        assert 2 * COUNT_BYTES * layout.task_cells <= allowed
-        assert 5 * COUNT_BYTES * layout.vector_cells <= allowed
+        assert 2 * 8 * layout.task_cells <= allowed
+        assert 4 * 8 * layout.vector_cells <= allowed
         compared.append(len(choice.cliques))
     assert compared == sorted(compared, reverse=True)
     assert compared[0] == 60 + 1770 + 1000

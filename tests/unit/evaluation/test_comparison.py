@@ -12,6 +12,7 @@ from spark_dp.evaluation.columns import MOST_LABELS, compare_column
 from spark_dp.evaluation.evaluate import WORST_CELLS, compare_marginals
 from spark_dp.evaluation.marginals import Marginal
 from spark_dp.schema.columns import Column
+from spark_dp.schema.table import TableSchema
 
 RAW, SYNTHETIC = codes(1), codes(2, rows=150)
 WEIGHTS = np.random.default_rng(3).integers(1, 1 << 20, 200)
@@ -121,3 +122,13 @@ def test_a_column_of_very_many_cells_is_listed_in_groups_of_neighbours():
 def test_a_column_that_was_not_counted_has_no_cells():
     found = compare_column(SCHEMA.column("ward"), None, None)
     assert (found.labels, found.shares.raw, found.rates) == ((), (), {})
+
+
+def test_a_cell_that_bounding_alone_moved_is_not_among_the_worst_of_the_model():
+    column = {"type": "integer", "min": 0, "max": 99}
+    schema = TableSchema.from_settings({"n": column})
+    raw, bounded, synthetic = np.ones(100, np.int64), np.ones(100, np.int64), np.ones(100, np.int64)
+    raw[:50] = 1000  # 50 cells that bounding moved much, and the model not
+    raw[70], synthetic[70] = 1500, 3  # one that the model moved, by chance to where it was
+    marginal = Marginal.of_counts(("n",), raw, bounded, synthetic)
+    assert compare_marginals(schema, [marginal], {}).worst_cells[0].cell == ("70",)

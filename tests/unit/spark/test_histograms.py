@@ -157,3 +157,37 @@ def test_a_code_outside_of_its_domain_is_never_counted_silently():
         counted({"a": np.array([0, 2])}, domain, [("a",)], 2)
     with pytest.raises(ValueError, match="negative"):
         counted({"a": np.array([0, -1])}, domain, [("a",)], 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_cover_grows_by_the_attribute_that_covers_most_for_its_size(data):
+    sizes = data.draw(st.lists(st.sampled_from([1, 2, 3, 5, 20, 300]), min_size=1, max_size=6))
+    domain = Domain(tuple(NAMES[: len(sizes)]), tuple(sizes))
+    cliques = data.draw(
+        st.lists(
+            st.lists(st.sampled_from(domain.attributes), max_size=3, unique=True).map(tuple), max_size=12
+        )
+    )
+    limit = data.draw(st.sampled_from([0, 10, 1000, 1 << 14]))
+    layout = counting_layout(cliques, domain, limit)
+    left = [frozenset(c) for c in layout.kept]
+    for number, cover in enumerate(layout.counted):
+        grown = max(left, key=lambda c: (domain.cells(c), -layout.kept.index(domain.canonical(c))))
+        while True:
+            gains = {
+                a: sum(not c <= grown and c <= grown | {a} for c in left) / domain.size(a) ** 0.25
+                for a in domain.attributes
+                if a not in grown and domain.cells(grown | {a}) <= limit
+            }
+            best = max(gains, key=gains.__getitem__, default=None)
+            if best is None or not gains[best]:
+                break
+            grown |= {best}
+        assert domain.canonical(grown) == cover
+        covered = {c for c in left if c <= grown}
+        assert covered == {
+            frozenset(c) for c, s in zip(layout.kept, layout.source, strict=True) if s == number
+        }
+        left = [c for c in left if c not in covered]
+    assert not left
