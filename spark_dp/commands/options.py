@@ -8,7 +8,6 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from spark_dp.commands.settings import complete_setting
 from spark_dp.commands.voice import FORMATS, LOG_FORMAT
 
 Command = Callable[..., Any]
@@ -17,6 +16,8 @@ CONFIG = click.argument("config", type=click.Path(dir_okay=False))
 
 
 def _settings(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    from spark_dp.commands.settings import complete_setting
+
     return [CompletionItem(found) for found in complete_setting(incomplete)]
 
 

@@ -64,7 +64,10 @@ def load(config: str, overrides: Sequence[str]) -> RunConfig:
     from spark_dp.pipeline.config import load_config
 
     if config.endswith(".json"):
-        raise ConfigurationError(f"{config!r} is not YAML. Write the configuration as YAML.", field="config")
+        raise ConfigurationError(
+            f"{config!r} is not YAML. Nothing was read or spent. Write the configuration as YAML.",
+            field="config",
+        )
     return load_config(config, overrides)
 
 

@@ -1,32 +1,30 @@
-"""The names of all settings of a run, for completion."""
+"""The names of all settings of a run, for completion: as the configuration's own table has them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-SETTINGS = (
-    *(f"input.{key}" for key in ("path", "table", "format", "options", "filter")),
-    *(f"output.{key}" for key in ("path", "rows", "partition_by", "mode")),
-    *(f"privacy.{key}" for key in ("epsilon", "delta", "unit", "neighbours", "ledger", "dataset")),
-    "privacy.confirm_large_delta",
-    *(f"privacy.unit.{key}" for key in ("column", "columns", "max_rows", "nulls", "bounding")),
-    *(f"mechanism.{key}" for key in ("name", "workload", "targets", "max_model_mb")),
-    *(f"mechanism.workload.{key}" for key in ("degree", "cliques")),
-    *(f"run.{key}" for key in ("directory", "key", "seed")),
-    "evaluate.against_input",
-)
+from spark_dp.pipeline.config_fields import SECTIONS, Form, Setting
+
+_FLAGS = ("true", "false")
+_OWN = {"output.rows": ("auto",), "privacy.unit": ("row",)}
+"""What is offered for settings that have readers of their own."""
+
+
+def _known() -> Iterator[tuple[str, Setting]]:
+    for section, settings in SECTIONS.items():
+        for key, setting in settings.items():
+            if section and (setting.form is not Form.SECTION or f"{section}.{key}" in _OWN):
+                yield f"{section}.{key}", setting
+
+
+SETTINGS = tuple(name for name, _ in _known())
 """What `--set` takes, but for the columns under `schema` and Spark's own names under `spark`."""
 
 CHOICES = {
-    "output.mode": ("error", "overwrite", "overwrite_partitions"),
-    "output.rows": ("auto",),
-    "privacy.unit": ("row",),
-    "privacy.neighbours": ("add_remove", "replace"),
-    "privacy.unit.nulls": ("drop", "error", "one_unit"),
-    "privacy.unit.bounding": ("weight", "sample"),
-    "privacy.confirm_large_delta": ("true", "false"),
-    "mechanism.name": ("independent", "mst"),
-    "evaluate.against_input": ("true", "false"),
+    name: choices
+    for name, setting in _known()
+    if (choices := setting.choices or (_FLAGS if setting.form is Form.FLAG else _OWN.get(name, ())))
 }
 
 

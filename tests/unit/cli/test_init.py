@@ -118,7 +118,7 @@ def test_a_writer_that_reads_a_statistic_would_be_caught(plain, planted, monkeyp
 
 def test_the_text_cannot_be_run_before_every_mark_is_replaced(plain):
     text = written(plain)
-    with pytest.raises(ConfigurationError, match=r"settings are still \?\?\?") as refused:
+    with pytest.raises(ConfigurationError, match=r"'privacy\.epsilon' is still \?\?\?") as refused:
         parse_config(text)
     assert refused.value.field == "privacy.epsilon"
     assert ":" in refused.value.message.rpartition("(")[2]  # file and line
