@@ -13,6 +13,8 @@ exclude_patterns = ["_build"]
 
 html_theme = "furo"
 html_title = f"spark-dp {release}"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
@@ -29,6 +31,8 @@ autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
 add_module_names = False
+
+suppress_warnings = ["toc.not_readable"]  # docs/airflow.md and docs/kubernetes.md come with deploy/
 
 # Classes of other libraries have no page here; neither have our own that a user need not know.
 nitpick_ignore_regex = [

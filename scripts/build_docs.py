@@ -39,16 +39,15 @@ class Page(HTMLParser):
 
 def faults(folder: Path) -> list[str]:
     """Returns a line for each link within the pages that leads nowhere, and for each thing loaded from elsewhere."""
+    folder = folder.resolve()
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
     found = []
     for path, page in pages.items():
         name = path.relative_to(folder)
-        for target in page.loads:
-            if _is_elsewhere(target):
-                found.append(f"{name} loads {target}")
-        for target in page.links + page.loads:
-            if not _is_elsewhere(target) and not _leads_somewhere(target, path, pages):
-                found.append(f"{name} links to {target}, which is not there")
+        found += [f"{name} loads {target}" for target in page.loads if _is_elsewhere(target)]
+        within = (target for target in page.links + page.loads if not _is_elsewhere(target))
+        dead = (target for target in within if not _leads_somewhere(target, path, pages))
+        found += [f"{name} links to {target}, which is not there" for target in dead]
     return found
 
 
@@ -61,12 +60,11 @@ def _leads_somewhere(target: str, page: Path, pages: dict[Path, Page]) -> bool:
     parts = urlsplit(target)
     if parts.scheme == "data":
         return True
-    path = (page.parent / unquote(parts.path)).resolve() if parts.path else page.resolve()
+    path = (page.parent / unquote(parts.path)).resolve() if parts.path else page
     path = path / "index.html" if path.is_dir() else path
-    known = {other.resolve(): found for other, found in pages.items()}
-    if path not in known or path.name in BY_SPHINX or not parts.fragment:
+    if path not in pages or path.name in BY_SPHINX or not parts.fragment:
         return path.exists()
-    return unquote(parts.fragment) in known[path].anchors
+    return unquote(parts.fragment) in pages[path].anchors
 
 
 def main() -> int:

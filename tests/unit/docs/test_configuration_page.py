@@ -76,7 +76,13 @@ def test_a_default_is_what_holds_when_nothing_is_said(section):
 
 
 def test_every_choice_of_one_word_is_on_the_page():
-    for field in ("output.mode", "privacy.neighbours", "privacy.unit.nulls", "privacy.unit.bounding", "mechanism.name"):
+    for field in (
+        "output.mode",
+        "privacy.neighbours",
+        "privacy.unit.nulls",
+        "privacy.unit.bounding",
+        "mechanism.name",
+    ):
         section, _, name = field.rpartition(".")
         offered = _choices(field)
         meaning = " ".join(settings(section)[name])
