@@ -32,7 +32,7 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
 add_module_names = False
 
-suppress_warnings = ["toc.not_readable"]  # docs/airflow.md and docs/kubernetes.md come with deploy/
+suppress_warnings = ["toc.not_readable"]  # airflow, kubernetes and command-line are on their way
 
 # Classes of other libraries have no page here; neither have our own that a user need not know.
 nitpick_ignore_regex = [
