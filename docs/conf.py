@@ -15,6 +15,7 @@ html_theme = "furo"
 html_title = f"spark-dp {release}"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+smartquotes = False  # they would make one dash of the two of --set
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
@@ -29,7 +30,7 @@ napoleon_use_rtype = False
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
-autodoc_class_signature = "separated"
+autodoc_class_signature = "mixed"
 add_module_names = False
 
 suppress_warnings = ["toc.not_readable"]  # airflow, kubernetes and command-line are on their way
