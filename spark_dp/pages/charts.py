@@ -24,6 +24,7 @@ MOST_ROWS = 24
 MOST_LISTED = 200
 """Cells in the table behind a chart."""
 
+Write = Callable[[float], str]
 Kind = Literal["back", "bar", "mark"]
 _SPAN: dict[Kind, tuple[float, float]] = {"back": (0.04, 0.96), "bar": (0.2, 0.8), "mark": (0.1, 0.9)}
 """From where to where in its cell a bar, or a mark, is drawn."""
@@ -110,7 +111,7 @@ class Chart:
 
 
 def chart_of(
-    labels: Sequence[str], series: Sequence[Series], *, in_order: int, write: Callable[[float], str]
+    labels: Sequence[str], series: Sequence[Series], *, in_order: int, write: Write, write_tick: Write
 ) -> Chart:
     """Draws a distribution.
 
@@ -119,12 +120,13 @@ def chart_of(
         series: drawn one over the other.
         in_order: how many of the cells, the first ones, lie on a scale.
         write: writes a value.
+        write_tick: writes a round one.
     """
     low = min(0.0, *(float((s.values - s.half).min(initial=0.0)) for s in series))
     high = max(*(float((s.values + s.half).max(initial=0.0)) for s in series), low + 1e-12)
     return Chart(
         legend=tuple((s.kind, s.name) for s in series),
-        bars=_bars(labels[:in_order], _part(series, slice(in_order)), write) if in_order else None,
+        bars=_bars(labels[:in_order], _part(series, slice(in_order)), write_tick) if in_order else None,
         rows=_rows(labels[in_order:], _part(series, slice(in_order, None)), low, high, write)
         if in_order < len(labels)
         else None,
@@ -136,7 +138,7 @@ def chart_of(
     )
 
 
-def _bars(labels: Sequence[str], series: Sequence[Series], write: Callable[[float], str]) -> Bars:
+def _bars(labels: Sequence[str], series: Sequence[Series], write_tick: Write) -> Bars:
     group = -(-len(labels) // MOST_BARS)
     starts = list(range(0, len(labels), group))
     last = [min(start + group, len(labels)) - 1 for start in starts]
@@ -158,17 +160,16 @@ def _bars(labels: Sequence[str], series: Sequence[Series], write: Callable[[floa
         cells=len(starts),
         shapes=tuple(shapes),
         x=tuple(cell_ticks([joined(labels[a], labels[b]) for a, b in zip(starts, last, strict=True)])),
-        y=tuple(Tick(at=100 * (high - t) / (high - low), text=write(t)) for t in round_ticks(low, high)),
+        y=tuple(Tick(at=100 * (high - t) / (high - low), text=write_tick(t)) for t in round_ticks(low, high)),
         taken_together=group,
     )
 
 
-def _rows(
-    labels: Sequence[str], series: Sequence[Series], low: float, high: float, write: Callable[[float], str]
-) -> Rows:
+def _rows(labels: Sequence[str], series: Sequence[Series], low: float, high: float, write: Write) -> Rows:
     largest_first = np.argsort(-series[0].values, kind="stable")
     order = largest_first[:MOST_ROWS] if len(labels) > MOST_ROWS else np.arange(len(labels))
-    shapes = []
+    zero = 100 * (0.0 - low) / (high - low)
+    shapes = [Shape(kind="grid", path=f"M{_short(zero)} 0V{len(order)}")]
     for s in _part(series, order):
         shapes += _shapes(s, lambda v: 100 * (v - low) / (high - low), upright=False)
     return Rows(

@@ -20,7 +20,7 @@ from spark_dp.evaluation.results import (
 from spark_dp.pages.charts import Chart, Series, chart_of
 from spark_dp.pages.matrix import Matrix, matrix_of
 from spark_dp.pages.template import render
-from spark_dp.pages.text import share
+from spark_dp.pages.text import round_share, share
 
 MOST_IN_MATRIX = 40
 """Columns in the heat map; of more, those that are in the worst pairs."""
@@ -97,6 +97,7 @@ def _column(column: ColumnComparison, distances: Distances | None) -> ColumnView
             ),
             in_order=len(column.labels) - len(column.rates) if ordered else 0,
             write=share,
+            write_tick=round_share,
         )
         if column.labels
         else None,

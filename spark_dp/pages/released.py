@@ -212,6 +212,7 @@ def _column(column: Column, measurements: Sequence[Measurement], model: Graphica
             (measured, expected) if measured else (expected,),
             in_order=column.declared if is_scale else 0,
             write=rows,
+            write_tick=rows,
         ),
     )
 

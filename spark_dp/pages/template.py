@@ -39,6 +39,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "visible": text.visible,
+        "whole": text.whole,
         "shown": text.shown,
         "shown_all": text.shown_all,
         "rows": text.rows,

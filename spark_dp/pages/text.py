@@ -6,6 +6,9 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
+LONGEST = 80
+"""Characters of a name or a value in a table."""
+
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset({"\u200c", "\u200d"})  # they shape emoji and Persian words, and hide nothing
 _NO_CHARACTERS = range(0xFDD0, 0xFDF0)
@@ -25,9 +28,17 @@ def visible(text: str) -> str:
     return "␣" * before + inner + "␣" * (len(shown) - before - len(inner))
 
 
-def shown(text: str) -> Markup:
+def whole(text: str) -> Markup:
     """Returns the text to put into a page: visible, escaped, and in a direction of its own."""
     return Markup("<bdi>{}</bdi>").format(escape(visible(text)))
+
+
+def shown(text: str) -> Markup:
+    """Returns the text as `whole` does, cut where it would take too many lines of a table."""
+    seen = visible(text)
+    if len(seen) <= LONGEST:
+        return whole(text)
+    return Markup('<bdi title="{}">{}…</bdi>').format(seen, seen[: LONGEST - 1])
 
 
 def shown_all(texts: tuple[str, ...] | list[str]) -> Markup:
@@ -48,6 +59,11 @@ def share(number: float) -> str:
     return f"{'−' if number < 0 else ''}{written} %"
 
 
+def round_share(number: float) -> str:
+    """Writes a round share of rows, as on an axis."""
+    return f"{number * 100:.6g} %".replace("-", "−")
+
+
 def distance(number: float) -> str:
     """Writes a total variation."""
     return f"{number:.3f}"
@@ -55,7 +71,9 @@ def distance(number: float) -> str:
 
 def value(number: float | None) -> str:
     """Writes a statistic; a dash where there is none."""
-    return "–" if number is None else f"{number:,.6g}".replace("-", "−")
+    if number is None:
+        return "–"
+    return (f"{number:,.0f}" if 1000 <= abs(number) < 1e15 else f"{number:.4g}").replace("-", "−")
 
 
 def _is_hidden(c: str) -> bool:

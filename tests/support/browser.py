@@ -30,6 +30,37 @@ FLAGS = (
     "--hide-scrollbars",
 )
 
+LOOK = """
+const found = [];
+const seen = (e) => e.checkVisibility() && e.getBoundingClientRect().width > 0;
+if (document.documentElement.dataset.ran) found.push('ran a script');
+for (const e of document.querySelectorAll('script, img, iframe, object, embed, link, base, form, a[href^="javascript"]'))
+  found.push('holds ' + e.outerHTML.slice(0, 60));
+for (const e of document.querySelectorAll('*'))
+  for (const a of e.attributes) if (a.name.startsWith('on')) found.push('holds the handler ' + a.name);
+for (const e of document.querySelectorAll('svg.chart')) {
+  const box = e.getBoundingClientRect();
+  if (!seen(e) || box.width < 40 || box.height < 20) found.push('has a chart that is not seen');
+  const drawn = [...e.querySelectorAll('path:not(.grid)')].map((p) => p.getBoundingClientRect());
+  if (!drawn.some((b) => b.width > 1 || b.height > 1)) found.push('has an empty chart');
+}
+for (const line of document.querySelectorAll('.x')) {
+  const ticks = [...line.querySelectorAll('span')].filter(seen).map((e) => e.getBoundingClientRect());
+  for (let i = 1; i < ticks.length; i++)
+    if (ticks[i].left < ticks[i - 1].right + 2) found.push('has ticks that overlap: ' + line.textContent.trim());
+  for (const t of ticks)
+    if (t.right > innerWidth || t.left < 0) found.push('has a tick off the screen: ' + line.textContent.trim());
+}
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (texts.nextNode()) {
+  const e = texts.currentNode.parentElement;
+  if (texts.currentNode.data.trim() && seen(e) && e.tagName !== 'SUP' && parseFloat(getComputedStyle(e).fontSize) < 12)
+    found.push('has tiny text: ' + texts.currentNode.data.trim().slice(0, 40));
+}
+return [...new Set(found)];
+"""
+"""What is seen from within: scripts, elements that load, charts, ticks and sizes of text."""
+
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Browser]:
@@ -49,6 +80,7 @@ def chromium(folder: Path) -> Iterator[Browser]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     started = webdriver.Chrome(options=options, service=Service(executable_path=driver))
     try:
+        started.get("about:blank")  # away from the browser's own first page
         yield Browser(started)
     finally:
         started.quit()
@@ -74,7 +106,7 @@ class Browser:
         self._logs()
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """Evaluates JavaScript from outside of the page, which its own policy does not bind."""
+        """Evaluates JavaScript as the driver does, which the page's policy does not bind."""
         return self.driver.execute_script(script, *arguments)
 
     def all(self, selector: str) -> list[WebElement]:
@@ -87,6 +119,15 @@ class Browser:
     def overflow(self) -> int:
         """Pixels by which the page is wider than the screen."""
         return int(self.run("return document.documentElement.scrollWidth - window.innerWidth"))
+
+    def faults(self) -> list[str]:
+        """Says all that a page of ours may not do or look like; empty where it is as it should be."""
+        others = [url for url in self.requests if url != self.driver.current_url]
+        found = [f"asked for {url}" for url in others]
+        found += [f"wrote to the console: {line}" for line in self.console]
+        if self.overflow() > 0:
+            found.append(f"is {self.overflow()} pixels wider than the screen")
+        return found + list(self.run(LOOK))
 
     def screenshot(self, file: Path) -> None:
         """Takes a picture of the whole page."""
