@@ -88,9 +88,10 @@ def test_more_cells_than_bars_are_taken_together_with_their_noise():
     made = chart([str(i) for i in range(105)], np.ones(105), in_order=105, half=3.0)
     assert made.bars.taken_together == 3
     assert made.bars.cells == 35 <= MOST_BARS
-    whisker = numbers(made.bars.shapes[1].path)
     low, high = 3 - 3 * 3**0.5, 3 + 3 * 3**0.5
-    assert [y for _, y in whisker[:2]] == pytest.approx([100.0, 0.0], abs=0.01), (low, high)
+    bar, whisker = (numbers(shape.path) for shape in made.bars.shapes)
+    assert bar[0][1] == pytest.approx(100 * high / (high - low), abs=0.01)
+    assert [y for _, y in whisker[:2]] == pytest.approx([100.0, 0.0], abs=0.01)
     assert len(made.listed) == 105
 
 
