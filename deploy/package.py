@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "dist" / "spark_dp.zip"
-KEPT = {".py", ".properties", ".typed", ".html", ".json"}
+KEPT = {".py", ".properties", ".typed", ".html", ".css", ".json"}
 
 
 def main() -> None:

@@ -18,6 +18,9 @@ from typing import Any
 from spark_dp.errors import InputError
 from spark_dp.evaluation.results import Evaluation
 from spark_dp.graphical.estimation import estimate
+from spark_dp.graphical.model import GraphicalModel
+from spark_dp.pages.evaluation import evaluation_page
+from spark_dp.pages.released import released_page
 from spark_dp.pipeline.artefacts import (
     MEASUREMENTS,
     MODEL,
@@ -66,6 +69,7 @@ from spark_dp.spark.tables import declared_columns, read_table
 from spark_dp.spark.write import publish, recover, require_writable, write_rows
 
 EVALUATION = "evaluation.json"
+EVALUATION_PAGE = "evaluation.html"
 
 
 def plan(run: Run) -> RunPlan:
@@ -199,18 +203,32 @@ def generate(run: Run) -> dict[str, Any]:
 
 
 def report(run: Run) -> str:
-    """Writes a summary from released artefacts alone. Free."""
+    """Writes a summary from released artefacts alone, as text and as a page. Free.
+
+    Returns:
+        The text.
+    """
     measured, modelled = measurements_of(run), run.directory.require(MODEL, made_by="fit")
+    statement, measurements, schema = (
+        read_statement(measured),
+        read_measurements(measured),
+        read_schema(measured),
+    )
+    fitted, manifest = modelled.json("fit.json"), own_manifest(run, statement)
     text = report_text(
-        statement=read_statement(measured),
-        measurements=read_measurements(measured),
-        schema=read_schema(measured),
-        fitted=modelled.json("fit.json"),
-        manifest=own_manifest(run, read_statement(measured)),
+        statement=statement, measurements=measurements, schema=schema, fitted=fitted, manifest=manifest
+    )
+    page = released_page(
+        statement=statement,
+        measurements=measurements,
+        schema=schema,
+        fitted=fitted,
+        model=GraphicalModel.from_bytes(modelled.files["model.npz"]),
+        manifest=manifest,
     )
     run.directory.commit(
         REPORT,
-        {"report.txt": text.encode()},
+        {"report.txt": text.encode(), "report.html": page.encode()},
         inputs=digest_of({"measurements": measured.digest, "model": modelled.digest}),
     )
     return text
@@ -220,7 +238,7 @@ def evaluate(run: Run) -> Evaluation:
     """Compares the output with the input, marginal by marginal. NOT PRIVATE: for the owner alone.
 
     Returns:
-        What is written to `internal/evaluation.json`, and nowhere else.
+        What is written to `internal/evaluation.json` and, as a page, to `internal/evaluation.html`, and nowhere else.
     """
     config, say = run.config, run.progress.say
     manifest = manifest_there(run)
@@ -252,5 +270,7 @@ def evaluate(run: Run) -> Evaluation:
         )  # shares of cells, rates of nulls, statistics of numbers: exact
     finally:
         opened.release()
-    run.directory.internal.write(EVALUATION, evaluation_bytes(found))
+    page = evaluation_page(found, dataset=config.privacy.dataset)
+    run.directory.internal.write(EVALUATION_PAGE, page.encode())
+    run.directory.internal.write(EVALUATION, evaluation_bytes(found))  # last: it says that both are there
     return found
