@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 SETTINGS = (
-    *(f"input.{key}" for key in ("path", "table", "format", "options", "filter")),
+    *(f"input.{key}" for key in ("path", "table", "format", "options", "filter", "expected_rows")),
     *(f"output.{key}" for key in ("path", "rows", "partition_by", "mode")),
     *(f"privacy.{key}" for key in ("epsilon", "delta", "unit", "neighbours", "ledger", "dataset")),
     "privacy.confirm_large_delta",
