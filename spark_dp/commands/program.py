@@ -63,7 +63,6 @@ class Program(CommandGroup):
         ends = _Ends(as_json=says_json(arguments), log_json=logs_json(arguments))
         try:
             code = super().main(arguments, prog_name, **extra)
-            sys.stdout.flush()
         except Exception as error:
             code = ends.code_of(error)
         sys.exit(code if isinstance(code, int) else 0)

@@ -11,6 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -51,10 +52,11 @@ def progress_for(*, quiet: bool, log_format: str) -> Progress:
     else:
         face = Lines(sys.stderr)
         if sys.stderr.isatty():
-            from spark_dp.pipeline.progress_bars import Bars, is_terminal
+            with suppress(ImportError):  # a cluster's environment may have no rich
+                from spark_dp.pipeline.progress_bars import Bars, is_terminal
 
-            if is_terminal(sys.stderr):
-                face = Bars(sys.stderr)
+                if is_terminal(sys.stderr):
+                    face = Bars(sys.stderr)
     return Progress(face=face)
 
 

@@ -9,7 +9,7 @@ BLOCKED = """
 import sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("scipy", "sqlalchemy", "ruamel", "click", "jinja2", "markupsafe"):
+        if name.split(".")[0] in ("scipy", "sqlalchemy", "ruamel", "click", "rich", "jinja2", "markupsafe"):
             raise ImportError(name)
 sys.meta_path.insert(0, Blocked())
 """
