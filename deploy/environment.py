@@ -9,7 +9,9 @@ Run by `make package` with the Python that is to be packed.
 
 from __future__ import annotations
 
+import compileall
 import gzip
+import py_compile
 import re
 import shutil
 import subprocess
@@ -60,6 +62,7 @@ def main() -> None:
         copy_python(root)
         install(root)
         relocate(root, Path(sys.base_prefix))
+        precompile(root)
         size = sum(file.stat().st_size for file in root.rglob("*") if not file.is_symlink())
         glibc = needed_glibc(root)
         TARGET.parent.mkdir(exist_ok=True)
@@ -85,8 +88,9 @@ def copy_python(root: Path) -> None:
 
 
 def install(root: Path) -> None:
-    """Installs the dependencies of pyproject.toml where the copied interpreter looks for them."""
-    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    """Installs what pyproject.toml names, and the ledger's PostgreSQL driver, where the copied interpreter looks."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
     find = "import site, sys; print([p for p in site.getsitepackages() if p.startswith(sys.prefix)][0])"
     # -I: neither this process's environment nor the current folder has a say.
     folder = subprocess.run(
@@ -97,7 +101,10 @@ def install(root: Path) -> None:
         env={"LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"},
     ).stdout.strip()
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile"]
-    subprocess.run([*pip, "--only-binary", ":all:", "-c", str(PINS), "--target", folder, *asked], check=True)
+    pip += ["--only-binary", ":all:", "-c", str(PINS), "--target", folder, *asked]
+    done = subprocess.run(pip, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"The installation failed:\n{done.stderr[-4000:]}")
     prune(Path(folder))
 
 
@@ -111,6 +118,19 @@ def prune(folder: Path) -> None:
                 found.unlink(missing_ok=True)
     for record in [*folder.glob("*.dist-info/RECORD"), *folder.glob("*.dist-info/direct_url.json")]:
         record.unlink()
+
+
+def precompile(root: Path) -> None:
+    """Compiles every module once, or each executor of each job would. Valid whatever the times of the files are."""
+    done = compileall.compile_dir(
+        root / "lib",
+        quiet=1,
+        workers=0,
+        stripdir=str(root),
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not done:
+        sys.exit("A module of the environment is no Python; see the lines above.")
 
 
 def pack(root: Path, target: Path) -> None:
