@@ -165,6 +165,15 @@ def test_the_ledgers_url_is_in_no_log_and_on_no_page_of_airflow(history):
     assert history.site.ledger not in history.airflow.logs()
 
 
+def test_sparks_own_messages_stay_out_of_the_tasks_logs(history):
+    files = [
+        file for file in (history.airflow.home / "logs").rglob("attempt=*.log") if "measure" in str(file)
+    ]
+    text = "".join(file.read_text() for file in files)
+    assert "reserved (ε, δ)" in text
+    assert "DAGScheduler" not in text
+
+
 def test_the_dag_needs_nothing_of_the_package_in_airflows_environment(package):
     text = "".join(file.read_text() for file in DAGS.glob("*.py"))
     assert "import spark_dp\n" not in text

@@ -70,7 +70,7 @@ def submit(
 
 def path_without_python(folder: Path) -> str:
     """Makes a folder of links to every program on the PATH but Python, and returns it as a PATH."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for place in os.environ["PATH"].split(os.pathsep):
         for program in sorted(Path(place).glob("*")) if place else []:
             link = folder / program.name

@@ -32,6 +32,8 @@ RUNS = os.environ.get("SPARK_DP_RUNS", "s3://lake/runs/flights")
 POOL = os.environ.get("SPARK_DP_POOL", "spark_dp_flights")
 ARCHIVES = os.environ.get("SPARK_DP_ARCHIVES", f"{HOME}/dist/environment.tar.gz#environment")
 PROPERTIES = os.environ.get("SPARK_DP_PROPERTIES", f"{HOME}/conf/spark/yarn.conf")
+# Spark's own messages may hold values of rows, and a task's log is read by many: none of them is shown.
+LOG4J = os.environ.get("SPARK_DP_LOG4J", f"{HOME}/spark_dp/spark/log4j2.properties")
 FIRST_DAY = os.environ.get("SPARK_DP_FIRST_DAY", "2026-01-01")
 WAIT = timedelta(seconds=int(os.environ.get("SPARK_DP_RETRY_SECONDS", "300")))
 
@@ -58,6 +60,7 @@ def on_spark(stage: str) -> SparkDPSubmitOperator:
         py_files=f"{HOME}/dist/spark_dp.zip",
         archives=ARCHIVES or None,
         properties_file=PROPERTIES,
+        conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file://{LOG4J}"},
         name=f"spark-dp {stage} {KEY}",
         env_vars=LEDGER,
         outcome=OUTCOME,
