@@ -130,7 +130,8 @@ def test_the_evaluation_is_in_internal_and_nothing_of_it_elsewhere(tmp_path, spa
     before = files(site)
     found = stages.evaluate(site.run(spark))
     changed = {name for name, content in files(site).items() if before.get(name) != content}
-    assert changed == {"runs/first/internal/evaluation.json"}
+    assert changed == {f"runs/first/internal/evaluation.{kind}" for kind in ("json", "html")}
+    assert "NOT PRIVATE" in (site.run_folder / "internal" / "evaluation.html").read_text()
     written = json.loads((site.run_folder / "internal" / "evaluation.json").read_text())
     assert (written["format"], written["warning"][:11]) == (2, "NOT PRIVATE")
     assert written["rows"]["raw"] == found.rows.raw == 3000

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
-
 from support.processes import ROOT, apart, finish
 
 SPARK_HOME = Path(pyspark.__file__).parent
