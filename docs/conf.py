@@ -33,7 +33,6 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 add_module_names = False
 
-suppress_warnings = ["toc.not_readable"]  # airflow and kubernetes come with deploy/
 
 # Classes of other libraries have no page here; neither have our own that a user need not know.
 nitpick_ignore_regex = [

@@ -63,7 +63,7 @@ def open_session(settings: Mapping[str, str], *, app_name: str = "spark-dp") -> 
             require_java()
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1") if _is_local(settings) else None
         builder: Any = SparkSession.builder.appName(app_name)
-        chosen = {**_quiet_start(settings), **settings}
+        chosen = {**_quiet_start(settings), **_local_start(settings), **settings}
         if _is_remote(settings):
             chosen.pop("spark.master", None)  # a session has a master or a remote server
         for key, value in chosen.items():
@@ -152,6 +152,13 @@ def _remote(settings: Mapping[str, str]) -> str:
 def _is_local(settings: Mapping[str, str]) -> bool:
     submitted = os.environ.get("PYSPARK_GATEWAY_PORT") is not None
     return not submitted and settings.get("spark.master", "local").startswith("local")
+
+
+def _local_start(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings for one machine: Spark's 200 shuffle partitions cost a small table a minute there."""
+    if _is_remote(settings) or not _is_local(settings):
+        return {}
+    return {"spark.sql.shuffle.partitions": str(max(8, 2 * (os.cpu_count() or 1)))}
 
 
 def _quiet_start(settings: Mapping[str, str]) -> dict[str, str]:
