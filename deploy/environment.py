@@ -1,8 +1,8 @@
 """Builds dist/environment.tar.gz: a Python with all that driver and executors import, for spark-submit --archives.
 
 The interpreter and its standard library are in it, so machines need no Python of their own. Not in it: spark_dp, which
-is dist/spark_dp.zip, and pyspark, which the cluster brings. The archive is the same, byte by byte, whenever the
-interpreter, the pinned versions and this script are.
+is dist/spark_dp.zip, and pyspark, which the cluster brings. Entries are sorted and
+carry no times, owners or names of the machine, and versions are pinned.
 
 Run by `make package` with the Python that is to be packed.
 """
