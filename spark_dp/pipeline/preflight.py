@@ -48,13 +48,17 @@ def require_input(config: RunConfig) -> bool:
     path = local_input(config)
     if path is None:
         return False
-    if not path.exists():
+    try:
+        there, readable = path.exists(), os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)
+    except PermissionError:  # a folder above it is closed
+        there, readable = True, False
+    if not there:
         raise InputError(
             f"input.path {config.input.path!r} does not exist. Nothing was spent. Give the folder or file of the table, as "
             "Spark sees it.",
             field="input.path",
         )
-    if not os.access(path, os.R_OK):
+    if not readable:
         raise InputError(
             f"input.path {config.input.path!r} may not be read by this user. Nothing was spent. Ask for permission, or "
             "give another path.",

@@ -150,7 +150,7 @@ PERMISSIONS = [
         "output.path",
     ),
     (
-        Mistake(what="an unwritable run directory", code=75, says=("closed", "Permission")),
+        Mistake(what="an unwritable run directory", code=78, says=("closed", "Permission")),
         "closed/runs",
         "run.directory",
     ),
