@@ -1,9 +1,10 @@
 """What a run and its directory remember of the ledger, so that an older copy of it is noticed.
 
-    DIRECTORY/KEY/state/ledger_head.json     the last entry of the account's chain that this run has seen
+    DIRECTORY/KEY/state/ledger-HASH.json     the last entry of the account's chain that this run has seen
     DIRECTORY/.ledger-HASH.json              the last that any run of the directory has seen
 
-Neither holds the ledger's URL, nor anything of the table. Who can write the ledger, these files and compute the chain
+The hash is of the account's name: two accounts may share a directory and a key. Neither file
+holds the ledger's URL, nor anything of the table. Who can write the ledger, these files and compute the chain
 anew is not stopped by them.
 """
 
@@ -12,14 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Final
 
 from spark_dp.errors import LedgerError
 from spark_dp.files import Folder
 from spark_dp.pipeline.run import Run
 from spark_dp.privacy.ledger_chain import Head
-
-HEAD: Final = "ledger_head.json"
 
 
 def seen_head(run: Run) -> Head | None:
@@ -28,13 +26,13 @@ def seen_head(run: Run) -> Head | None:
     Raises:
         LedgerError: a mark was altered.
     """
-    seen = [head for head in (_read(run.directory.state, HEAD), _read(*_beside(run))) if head is not None]
+    seen = [head for head in (_read(folder, name) for folder, name in _places(run)) if head is not None]
     return max(seen, key=lambda head: head.seq, default=None)
 
 
 def keep_head(run: Run, head: Head) -> None:
     """Remembers an entry. Of two runs at once the one that has seen more is believed."""
-    for folder, name in ((run.directory.state, HEAD), _beside(run)):
+    for folder, name in _places(run):
         before = _read(folder, name)
         if before is None or before.seq < head.seq:
             folder.write(name, json.dumps(head.to_json()).encode())
@@ -42,9 +40,10 @@ def keep_head(run: Run, head: Head) -> None:
                 Path(folder.path, name).chmod(0o600)
 
 
-def _beside(run: Run) -> tuple[Folder, str]:
+def _places(run: Run) -> tuple[tuple[Folder, str], ...]:
     named = hashlib.sha256(run.config.privacy.dataset.encode()).hexdigest()[:16]
-    return Folder.open(run.config.run.directory), f".ledger-{named}.json"
+    beside = Folder.open(run.config.run.directory)
+    return (run.directory.state, f"ledger-{named}.json"), (beside, f".ledger-{named}.json")
 
 
 def _read(folder: Folder, name: str) -> Head | None:

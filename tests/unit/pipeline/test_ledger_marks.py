@@ -30,12 +30,13 @@ def test_another_run_of_the_directory_knows_what_the_first_has_seen(site):
     keep_head(site.run(None), NEWER)
     assert seen_head(site.run(None, "run.key=second")) == NEWER
     assert seen_head(site.run(None, "run.key=second", "privacy.dataset=other")) is None
+    assert seen_head(site.run(None, "privacy.dataset=other")) is None
 
 
 def test_the_marks_are_private_and_the_directory_stays_open(site):
     keep_head(site.run(None), NEWER)
     (mark,) = (site.folder / "runs").glob(".ledger-*.json")
-    for file in (mark, site.run_folder / "state" / "ledger_head.json"):
+    for file in (mark, site.run_folder / "state" / mark.name.removeprefix(".")):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert b"visits" not in file.read_bytes()
     assert stat.S_IMODE((site.folder / "runs").stat().st_mode) & 0o055
