@@ -70,9 +70,8 @@ def input_place(run: Run) -> str | None:
     return place_of_table(in_full)
 
 
-def remember(run: Run, identity: str, account: RunAccount) -> None:
-    """Keeps what is measured and what the ledger had, for whoever runs the same key again."""
-    keep_head(run, account.head)
+def remember(run: Run, identity: str) -> None:
+    """Keeps what is measured, for whoever runs the same key again."""
     run.directory.state.write(SETTINGS, json.dumps(run.config.measure_settings(), indent=1).encode())
     run.directory.state.write("measure_digest", identity.encode())
 

@@ -115,7 +115,8 @@ def measure(run: Run) -> Artefact:
 def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) -> Artefact:
     config, say = run.config, run.progress.say
     say(reservation(config, resumed=account.epoch > 1))
-    remember(run, identity, account)
+    remember(run, identity)
+    keep_head(run, account.head)
     try:
         planned = plan_run(config, rho=account.rho)
         curator = Curator(
