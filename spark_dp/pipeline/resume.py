@@ -8,8 +8,11 @@ from typing import Final
 from spark_dp.errors import ConfigurationError, SparkDPError
 from spark_dp.pipeline.artefacts import MEASUREMENTS
 from spark_dp.pipeline.config import RunConfig
+from spark_dp.pipeline.ledger_marks import keep_head, seen_head
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact
+from spark_dp.privacy.bindings import place_of_path, place_of_table
+from spark_dp.privacy.leases import Waiting
 from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.run_account import RunAccount
 
@@ -27,6 +30,44 @@ def require_affordable(config: RunConfig) -> None:
 def require_records(run: Run) -> None:
     """Finds out, before anything is reserved, whether the run can keep its records."""
     run.directory.state.write("began", b"")
+
+
+def begin(run: Run, identity: str) -> RunAccount:
+    """Reserves the run's cost, or takes the run over, in the account that its input is bound to."""
+    privacy, key = run.config.privacy, run.config.run.key
+
+    def waiting(held: Waiting) -> None:
+        run.progress.say(
+            f"run {held.key!r} is held by another driver: waiting until it ends, or until its lease ends unrenewed "
+            f"({held.until:%H:%M:%S} UTC)"
+        )
+
+    return Ledger.connect(privacy.ledger_url()).begin(
+        privacy.dataset,
+        key,
+        identity,
+        privacy.budget,
+        privacy.unit.label,
+        privacy.neighbours,
+        place=input_place(run),
+        seen_head=seen_head(run),
+        waiting=waiting,
+    )
+
+
+def input_place(run: Run) -> str | None:
+    """Returns the name under which the account is bound to the input; None for a frame, which has none."""
+    source = run.config.input
+    if run.table is not None:
+        return None
+    if source.table is None:
+        return place_of_path(str(source.path))
+    in_full = source.table
+    if "`" not in in_full and in_full.count(".") < 2:
+        catalog = run.spark(to_compute=False).catalog
+        parts = [catalog.currentCatalog(), *([] if "." in in_full else [catalog.currentDatabase()]), in_full]
+        in_full = ".".join(parts)
+    return place_of_table(in_full)
 
 
 def remember(run: Run, identity: str) -> None:
@@ -85,7 +126,9 @@ def _require_same_input(run: Run, identity: str) -> None:
 def give_back(run: Run, account: RunAccount) -> None:
     """A failure that answered nothing costs nothing. If the ledger cannot be asked, the reservation stands."""
     try:
-        if account.void_if_unanswered():
+        voided = account.void_if_unanswered()
+        keep_head(run, account.head)
+        if voided:
             run.progress.say("nothing was answered: what was reserved is given back")
     except SparkDPError:
         run.progress.say("the reservation stands, for the ledger could not be asked; the same key resumes it")

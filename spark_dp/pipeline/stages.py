@@ -31,13 +31,15 @@ from spark_dp.pipeline.artefacts import (
     read_schema,
     read_statement,
 )
+from spark_dp.pipeline.durability import require_durable, submitted
 from spark_dp.pipeline.evaluating import (
     compare_tables,
     evaluation_bytes,
     evaluation_there,
     marginals_to_compare,
 )
-from spark_dp.pipeline.inputs import contribution_of, open_input
+from spark_dp.pipeline.inputs import OpenedInput, contribution_of, open_input
+from spark_dp.pipeline.ledger_marks import keep_head
 from spark_dp.pipeline.manifest import manifest_of, promise_of
 from spark_dp.pipeline.output import (
     earlier_runs,
@@ -51,6 +53,7 @@ from spark_dp.pipeline.planning import RunPlan, plan_run
 from spark_dp.pipeline.preflight import require_input, require_own_key
 from spark_dp.pipeline.report import report_text
 from spark_dp.pipeline.resume import (
+    begin,
     give_back,
     measurements_of,
     remember,
@@ -62,7 +65,7 @@ from spark_dp.pipeline.resume import (
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact, digest_of
 from spark_dp.privacy.curator import Curator
-from spark_dp.privacy.ledger import Ledger
+from spark_dp.privacy.run_account import RunAccount
 from spark_dp.spark.counting import SparkMarginals
 from spark_dp.spark.generate import generate_table
 from spark_dp.spark.tables import declared_columns, read_table
@@ -84,11 +87,12 @@ def measure(run: Run) -> Artefact:
     with the epsilon and delta that the ledger was charged (`docs/privacy.md`). A run that is resumed replays what
     was answered and is charged nothing more.
     """
-    config, say = run.config, run.progress.say
-    planned = plan_run(config)
+    config = run.config
+    plan_run(config)  # refuses what cannot be asked, before anything is opened
     released = run.directory.find(MEASUREMENTS)
     require_own_key(run)  # this and what follows: before Spark is started
     if released is None:
+        require_durable(config)
         require_affordable(config)
         require_records(run)
     if run.table is None:
@@ -97,17 +101,24 @@ def measure(run: Run) -> Artefact:
     identity = digest_of({"settings": run.settings_digest, "input": opened.snapshot.digest})
     if released is not None:
         return replayed(run, released, identity)
-    account = Ledger.connect(config.privacy.ledger_url()).begin(
-        config.privacy.dataset,
-        config.run.key,
-        identity,
-        config.privacy.budget,
-        config.privacy.unit.label,
-        config.privacy.neighbours,
-    )
+    require_durable(config, submitted(run.spark(to_compute=False)))
+    account = begin(run, identity)  # waits while another driver holds the run
+    with account:
+        released = run.directory.find(MEASUREMENTS)  # by the driver that was waited for
+        return (
+            _measure(run, account, opened, identity)
+            if released is None
+            else replayed(run, released, identity)
+        )
+
+
+def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) -> Artefact:
+    config, say = run.config, run.progress.say
     say(reservation(config, resumed=account.epoch > 1))
     remember(run, identity)
+    keep_head(run, account.head)
     try:
+        planned = plan_run(config, rho=account.rho)
         curator = Curator(
             domain=config.schema.domain,  # an attribute for each column, a cell for each declared value or bin
             contribution=contribution_of(config),  # the weight that bounding leaves a unit
@@ -122,7 +133,7 @@ def measure(run: Run) -> Artefact:
             ),  # what was drawn: never drawn again
             drawn=run.progress.meter("noise", "cells"),
         )
-        measurements = planned.mechanism.measure(curator, plan_run(config, rho=account.rho).queries, say)
+        measurements = planned.mechanism.measure(curator, planned.queries, say)
     except Exception:
         give_back(run, account)
         raise
@@ -136,6 +147,7 @@ def measure(run: Run) -> Artefact:
         inputs=run.settings_digest,
     )
     account.complete()
+    keep_head(run, account.head)
     return made
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from spark_dp.privacy.run_account import QueryRecord
+from spark_dp.privacy.bindings import Bound
+from spark_dp.privacy.ledger_chain import Head
+from spark_dp.privacy.query_record import QueryRecord
 from spark_dp.privacy.sensitivity import Neighbours
 
 
@@ -23,6 +25,11 @@ class AccountView:
         remaining_rho: what is left for new runs.
         remaining_epsilon: the epsilon that one new run may still ask for at the account's delta. (Epsilons do
             not add up; rho does.)
+        releases: how many runs it was opened for; None where one run may take all.
+        release_rho, release_epsilon: the most that one run may take, the epsilon at the account's delta.
+        releases_left: how many such runs the rest pays for.
+        inputs: that it is bound to.
+        head: the last entry of its chain.
     """
 
     dataset: str
@@ -37,6 +44,12 @@ class AccountView:
     spent_epsilon: float
     remaining_rho: Fraction
     remaining_epsilon: float
+    releases: int | None
+    release_rho: Fraction | None
+    release_epsilon: float | None
+    releases_left: int | None
+    inputs: tuple[Bound, ...]
+    head: Head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,8 @@ class RunView:
         epsilon, delta, rho: what it reserved.
         status: 'running', 'complete', or 'voided' where it failed before any answer and was given back.
         created_at: UTC, ISO 8601.
+        epoch: how many drivers have held it.
+        held_until: when the lease of the driver that holds it ends, UTC; None where none holds it.
         queries: those reserved so far.
     """
 
@@ -60,4 +75,6 @@ class RunView:
     rho: Fraction
     status: str
     created_at: str
+    epoch: int
+    held_until: str | None
     queries: tuple[QueryRecord, ...]

@@ -7,21 +7,34 @@ cost of a run before it may ask its first query. `run_account` then follows the 
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Callable
+from datetime import datetime
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from spark_dp.errors import ConfigurationError, LedgerError, nearest
+from spark_dp.privacy.account_rules import (
+    Row,
+    RunRequest,
+    require_affordable,
+    require_same_promise,
+    require_same_run,
+)
 from spark_dp.privacy.account_views import AccountView, RunView
-from spark_dp.privacy.accounting import zcdp_delta, zcdp_epsilon, zcdp_rho
-from spark_dp.privacy.budget import PrivacyBudget, RhoExceededError
+from spark_dp.privacy.bindings import binding, place_of
+from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.events import parse_fraction
-from spark_dp.privacy.ledger_schema import accounts, create_tables, guarded, open_tables, queries, runs
-from spark_dp.privacy.run_account import RunAccount, now, read_query
+from spark_dp.privacy.leases import Heartbeat, Waiting, held_until, lease_seconds, poll_seconds, write_lease
+from spark_dp.privacy.ledger_chain import Change, Deed, Head, What, now, record, require_entry
+from spark_dp.privacy.ledger_database import NOTHING, RESTORE, create_tables, guarded, open_tables
+from spark_dp.privacy.ledger_replay import Verified, verify
+from spark_dp.privacy.ledger_schema import accounts, entries, runs
+from spark_dp.privacy.ledger_show import account_view, bound_to, run_views
+from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours
-
-_NOTHING: Final = "Nothing was spent and nothing was read."
 
 
 def open_account(
@@ -33,6 +46,7 @@ def open_account(
     neighbours: Neighbours,
     *,
     allow_large_delta: bool = False,
+    releases: int | None = None,
 ) -> AccountView:
     """Opens an account for a data set, and creates the ledger where there is none.
 
@@ -46,6 +60,7 @@ def open_account(
         unit: the column (or columns) whose values are the privacy units, or 'row'.
         neighbours: the adjacency that the promise is about.
         allow_large_delta: confirms a delta above 1e-5.
+        releases: no run may take more than one part in this many; None: one run may take all.
 
     Raises:
         ConfigurationError: an argument is not valid.
@@ -53,8 +68,24 @@ def open_account(
     """
     for field, value in (("privacy.dataset", dataset), ("privacy.unit", unit)):
         if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{field} is {value!r}. {_NOTHING} Write a name.", field=field)
+            raise ConfigurationError(f"{field} is {value!r}. {NOTHING} Write a name.", field=field)
+    if releases is not None and (type(releases) is not int or not 1 <= releases <= 1_000_000):
+        raise ConfigurationError(
+            f"--releases is {releases!r}. {NOTHING} Write how many runs are to share the account, from 1 to 1000000.",
+            field="releases",
+        )
     budget = PrivacyBudget(epsilon=epsilon, delta=delta, allow_large_delta=allow_large_delta)
+    row = {
+        "dataset": dataset,
+        "unit": unit,
+        "neighbours": Neighbours(neighbours).value,
+        "epsilon": float(epsilon),
+        "delta": float(delta),
+        "rho": str(budget.rho),
+        "releases": releases,
+        "status": "open",
+        "opened_at": now(),
+    }
     engine = create_tables(url)
     with guarded(), engine.begin() as connection:
         if connection.execute(sa.select(accounts).where(accounts.c.dataset == dataset)).first() is not None:
@@ -63,18 +94,8 @@ def open_account(
                 "would be a fresh budget for the same people. Look at it with `spark-dp ledger show`.",
                 field="privacy.dataset",
             )
-        connection.execute(
-            accounts.insert().values(
-                dataset=dataset,
-                unit=unit,
-                neighbours=Neighbours(neighbours).value,
-                epsilon=float(epsilon),
-                delta=float(delta),
-                rho=str(budget.rho),
-                status="open",
-                opened_at=now(),
-            )
-        )
+        _require_no_chain(connection, dataset)
+        record(connection, dataset, What.OPENED, [Change(table=accounts, deed=Deed.INSERT, row=row)])
     return Ledger(engine).show(dataset)
 
 
@@ -106,6 +127,11 @@ class Ledger:
         budget: PrivacyBudget,
         unit: str,
         neighbours: Neighbours,
+        *,
+        place: str | None = None,
+        seen_head: Head | None = None,
+        lease: float | None = None,
+        waiting: Callable[[Waiting], None] = lambda _: None,
     ) -> RunAccount:
         """Reserves the whole cost of a run, or resumes the run that has this key.
 
@@ -113,7 +139,11 @@ class Ledger:
         time: the sum is taken and the run is written in one transaction that holds the account's lock. By the
         additivity of zCDP (Bun and Steinke 2016, Lemma 1.7) all runs together then are (epsilon, delta)-DP
         with the account's epsilon and delta. Resuming charges nothing, and takes the run over: a driver
-        that held it before can reserve and answer nothing any more.
+        that held it before can reserve and answer nothing any more. The account was found to be what its chain
+        says.
+
+        Waits while another driver that may be alive holds the run: until it releases it or its lease runs out. A
+        driver of this machine that is gone, and this process itself, are not waited for.
 
         Args:
             dataset: the account.
@@ -121,49 +151,87 @@ class Ledger:
             measure_digest: of all that decides what is measured.
             budget: of the run.
             unit, neighbours: have to be the account's.
+            place: the input (`bindings.place_of`), which the account is bound to from now on; None for a frame.
+            seen_head: an entry that the account's chain has to have.
+            lease: seconds; SPARK_DP_LEASE_SECONDS, or 60, where None.
+            waiting: told what is waited for, when it starts and whenever the time that was told has passed.
 
         Raises:
-            LedgerError: no such account, or its unit or adjacency differ.
+            LedgerError: no such account, or it was altered, or is older than `seen_head`; its unit or adjacency
+                differ; its delta is smaller; or the input belongs to another account.
             ConfigurationError: with field `run.key`: the key belongs to another measurement.
             RhoExceededError: the account is closed, or too little is left.
         """
+        seconds = lease_seconds(lease)
+        request = RunRequest(
+            dataset=dataset,
+            key=key,
+            measure_digest=measure_digest,
+            budget=budget,
+            unit=unit,
+            neighbours=neighbours,
+            place=place,
+        )
+        while True:
+            with guarded(), self._engine.begin() as connection:
+                begun = self._begin(connection, request, seen_head, seconds)
+            if isinstance(begun, RunAccount):
+                return begun.held()
+            self._wait(Waiting(dataset=dataset, key=key, until=begun), waiting, poll_seconds(seconds))
+
+    def _begin(
+        self, connection: sa.Connection, request: RunRequest, seen_head: Head | None, seconds: float
+    ) -> RunAccount | datetime:
+        """Begins or resumes a run, or says until when another driver holds it."""
+        dataset, key = request.dataset, request.key
+        account, verified = _verified(connection, dataset)
+        require_entry(connection, dataset, seen_head)
+        require_same_promise(account, request)
+        run = verified.rows[runs.name].get((dataset, key))
         # A voided run counts as none: it charged nothing and released nothing.
-        with guarded(), self._engine.begin() as connection:
-            account = _account(connection, dataset, lock=True)
-            _require_same_promise(account, unit, neighbours)
-            run = connection.execute(
-                sa.select(runs).where(runs.c.dataset == dataset, runs.c.key == key)
-            ).first()
-            if run is not None and run.status == "voided":
-                _require_affordable(account, _spent(connection, dataset), budget, key)
-                return self._begin_again(connection, run, measure_digest, budget)
-            if run is not None:
-                _require_same_run(run, measure_digest, budget)
-                epoch = run.epoch + 1
-                connection.execute(runs.update().where(runs.c.id == run.id).values(epoch=epoch))
-                return RunAccount(
-                    self._engine, row=run.id, run_id=run.run_id, rho=parse_fraction(run.rho), epoch=epoch
-                )
-            _require_affordable(account, _spent(connection, dataset), budget, key)
-            run_id = secrets.token_hex(16)
-            inserted = connection.execute(
-                runs.insert().values(
-                    dataset=dataset,
-                    key=key,
-                    run_id=run_id,
-                    measure_digest=measure_digest,
-                    epsilon=float(budget.epsilon),
-                    delta=float(budget.delta),
-                    rho=str(budget.rho),
-                    status="running",
-                    epoch=1,
-                    created_at=now(),
-                )
-            )
-            row = inserted.inserted_primary_key
-        if row is None:
-            raise LedgerError("The ledger's database did not name the run that it stored. Nothing was drawn.")
-        return RunAccount(self._engine, row=row[0], run_id=run_id, rho=budget.rho, epoch=1)
+        is_new = run is None or run["status"] == "voided"
+        if run is not None and not is_new:
+            require_same_run(run, request)
+            if (until := held_until(connection, dataset, key)) is not None:
+                return until
+        else:
+            require_affordable(account, _spent(verified), request)
+        if request.place is not None:
+            bind = binding(connection, dataset, request.place, bound_to(verified))
+            if bind is not None:
+                record(connection, dataset, What.BOUND, [bind])
+        epoch = 1 if run is None else run["epoch"] + 1
+        if run is not None and not is_new:
+            run_id, rho, what = run["run_id"], parse_fraction(run["rho"]), What.RESUMED
+            row: dict[str, Any] = {"dataset": dataset, "key": key, "epoch": epoch}
+        else:
+            run_id, rho, what = secrets.token_hex(16), request.budget.rho, What.BEGUN
+            row = _new_run(request, run_id, epoch)
+        deed, expected = (Deed.INSERT, {}) if run is None else (Deed.UPDATE, {"epoch": run["epoch"]})
+        head = record(connection, dataset, what, [Change(table=runs, deed=deed, row=row, expected=expected)])
+        write_lease(connection, dataset, key, epoch, seconds)
+        return RunAccount(
+            self._engine,
+            dataset=dataset,
+            key=key,
+            run_id=run_id,
+            rho=rho,
+            epoch=epoch,
+            head=head,
+            heartbeat=Heartbeat(self._engine, dataset, key, epoch, seconds),
+        )
+
+    def _wait(self, said: Waiting, tell: Callable[[Waiting], None], poll: float) -> None:
+        """Waits until nobody holds a run; looks at its lease alone."""
+        tell(said)
+        until: datetime | None = said.until
+        while until is not None:
+            if until > said.until and datetime.now(until.tzinfo) > said.until:
+                said = Waiting(dataset=said.dataset, key=said.key, until=until)
+                tell(said)
+            time.sleep(poll)
+            with guarded(), self._engine.begin() as connection:
+                until = held_until(connection, said.dataset, said.key)
 
     def require_affordable(
         self, dataset: str, key: str, budget: PrivacyBudget, unit: str, neighbours: Neighbours
@@ -174,191 +242,110 @@ class Ledger:
             LedgerError: no such account, or its unit or adjacency differ.
             RhoExceededError: the account is closed, or too little is left for a new run of this key.
         """
-        with guarded(), self._engine.begin() as connection:
-            account = _account(connection, dataset)
-            _require_same_promise(account, unit, neighbours)
-            run = connection.execute(
-                sa.select(runs.c.status).where(runs.c.dataset == dataset, runs.c.key == key)
-            ).first()
-            if run is None or run.status == "voided":
-                _require_affordable(account, _spent(connection, dataset), budget, key)
-
-    def _begin_again(
-        self, connection: sa.Connection, run: sa.Row[Any], measure_digest: str, budget: PrivacyBudget
-    ) -> RunAccount:
-        """Charges a key anew whose run was voided: nothing of that run was ever released."""
-        run_id, epoch = secrets.token_hex(16), run.epoch + 1
-        connection.execute(
-            runs.update()
-            .where(runs.c.id == run.id)
-            .values(
-                run_id=run_id,
-                measure_digest=measure_digest,
-                epsilon=float(budget.epsilon),
-                delta=float(budget.delta),
-                rho=str(budget.rho),
-                status="running",
-                epoch=epoch,
-                created_at=now(),
-            )
+        request = RunRequest(
+            dataset=dataset, key=key, measure_digest="", budget=budget, unit=unit, neighbours=neighbours
         )
-        return RunAccount(self._engine, row=run.id, run_id=run_id, rho=budget.rho, epoch=epoch)
+        with guarded(), self._engine.begin() as connection:
+            account, verified = _verified(connection, dataset)
+            require_same_promise(account, request)
+            run = verified.rows[runs.name].get((dataset, key))
+            if run is None or run["status"] == "voided":
+                require_affordable(account, _spent(verified), request)
 
     def show(self, dataset: str) -> AccountView:
         """Returns what an account may spend and has spent.
 
         Raises:
-            LedgerError: no such account.
+            LedgerError: no such account, or it was altered.
         """
         with guarded(), self._engine.begin() as connection:
-            account = _account(connection, dataset)
-            spent = _spent(connection, dataset)
-        rho = _rho(account)
-        return AccountView(
-            dataset=dataset,
-            unit=account.unit,
-            neighbours=Neighbours(account.neighbours),
-            epsilon=account.epsilon,
-            delta=account.delta,
-            rho=rho,
-            status=account.status,
-            opened_at=account.opened_at,
-            spent_rho=spent,
-            spent_epsilon=zcdp_epsilon(spent, account.delta),
-            remaining_rho=rho - spent,
-            remaining_epsilon=_affordable_epsilon(rho - spent, account.delta),
-        )
+            account, verified = _verified(connection, dataset)
+        return account_view(account, verified, _spent(verified))
 
     def history(self, dataset: str) -> tuple[RunView, ...]:
         """Returns an account's runs with their queries, oldest first.
 
         Raises:
-            LedgerError: no such account.
+            LedgerError: no such account, or it was altered.
         """
         with guarded(), self._engine.begin() as connection:
-            _account(connection, dataset)
-            stored = connection.execute(
-                sa.select(runs).where(runs.c.dataset == dataset).order_by(runs.c.id)
-            ).all()
-            asked = {
-                run.id: connection.execute(
-                    sa.select(queries).where(queries.c.run == run.id).order_by(queries.c.ordinal)
-                ).all()
-                for run in stored
+            _, verified = _verified(connection, dataset)
+            held = {
+                row["key"]: held_until(connection, dataset, row["key"])
+                for row in verified.of(runs)
+                if row["status"] == "running"
             }
-        return tuple(
-            RunView(
-                dataset=dataset,
-                key=run.key,
-                run_id=run.run_id,
-                epsilon=run.epsilon,
-                delta=run.delta,
-                rho=parse_fraction(run.rho),
-                status=run.status,
-                created_at=run.created_at,
-                queries=tuple(map(read_query, asked[run.id])),
-            )
-            for run in stored
-        )
+        return run_views(verified, held)
+
+    def bind(self, dataset: str, place: str, *, confirm_shared: bool = False) -> AccountView:
+        """Binds an account to an input before its first run.
+
+        Args:
+            place: a path as in `input.path`, or `table:NAME`.
+            confirm_shared: that another account may have the input too.
+
+        Raises:
+            LedgerError: no such account, or another has the input and that was not confirmed.
+        """
+        named = place_of(place)
+        with guarded(), self._engine.begin() as connection:
+            _, verified = _verified(connection, dataset)
+            change = binding(connection, dataset, named, bound_to(verified), confirmed=confirm_shared)
+            if change is not None:
+                record(connection, dataset, What.BOUND, [change])
+        return self.show(dataset)
 
     def close_account(self, dataset: str) -> None:
         """Refuses new runs from now on. Runs that have begun may finish: their cost is reserved.
 
         Raises:
-            LedgerError: no such account.
+            LedgerError: no such account, or it was altered.
         """
         with guarded(), self._engine.begin() as connection:
-            _account(connection, dataset, lock=True)
-            connection.execute(accounts.update().where(accounts.c.dataset == dataset).values(status="closed"))
+            account, _ = _verified(connection, dataset)
+            if account["status"] == "open":
+                row = {"dataset": dataset, "status": "closed"}
+                record(connection, dataset, What.CLOSED, [Change(table=accounts, deed=Deed.UPDATE, row=row)])
 
 
-def _account(connection: sa.Connection, dataset: str, *, lock: bool = False) -> sa.Row[Any]:
-    query = sa.select(accounts).where(accounts.c.dataset == dataset)
-    found = connection.execute(query.with_for_update() if lock else query).first()
-    if found is None:
+def _verified(connection: sa.Connection, dataset: str) -> tuple[Row, Verified]:
+    """Locks an account and finds it to be what its chain says."""
+    locked = sa.select(accounts.c.dataset).where(accounts.c.dataset == dataset).with_for_update()
+    if connection.execute(locked).first() is None:
+        _require_no_chain(connection, dataset)
         known = sorted(connection.scalars(sa.select(accounts.c.dataset)))
         raise LedgerError(
             f"The ledger has no account {dataset!r}; it has {known or 'none'}.{nearest(dataset, known)} "
-            f"{_NOTHING} Open it with `spark-dp ledger open {dataset}`, or correct privacy.dataset.",
+            f"{NOTHING} Open it with `spark-dp ledger open {dataset}`, or correct privacy.dataset.",
             field="privacy.dataset",
         )
-    _rho(found)
-    return found
+    verified = verify(connection, dataset)
+    return verified.rows[accounts.name][(dataset,)], verified
 
 
-def _rho(account: sa.Row[Any]) -> Fraction:
-    """Reads an account's rho, and refuses one that its epsilon and delta do not pay for."""
-    rho = parse_fraction(account.rho)
-    # A hair less, so that another machine's logarithm does not refuse its own ledger.
-    if zcdp_delta(rho * (1 - Fraction(1, 10**9)), account.epsilon) > account.delta:
+def _require_no_chain(connection: sa.Connection, dataset: str) -> None:
+    if connection.execute(sa.select(entries.c.seq).where(entries.c.dataset == dataset)).first() is not None:
         raise LedgerError(
-            f"Account {account.dataset!r} states more rho than its epsilon and delta pay for: it was "
-            f"altered. {_NOTHING} Restore the ledger from a copy."
-        )
-    return rho
-
-
-def _spent(connection: sa.Connection, dataset: str) -> Fraction:
-    reserved = connection.scalars(
-        sa.select(runs.c.rho).where(runs.c.dataset == dataset, runs.c.status != "voided")
-    )
-    return sum(map(parse_fraction, reserved), Fraction(0))
-
-
-def _affordable_epsilon(rho: Fraction, delta: float) -> float:
-    """Returns an epsilon, just short of the largest, of a run that `rho` pays for at this delta."""
-    if rho <= 0:
-        return 0.0
-    epsilon = zcdp_epsilon(rho, delta) * (1 - 1e-9)
-    return epsilon if epsilon > 0 and zcdp_rho(epsilon, delta) <= rho else 0.0
-
-
-def _require_same_promise(account: sa.Row[Any], unit: str, neighbours: Neighbours) -> None:
-    if account.unit != unit:
-        raise LedgerError(
-            f"Account {account.dataset!r} protects the unit {account.unit!r}, and the run protects "
-            f"{unit!r}: their costs do not add up. {_NOTHING} Correct privacy.unit, or charge an account "
-            "of that unit.",
-            field="privacy.unit",
-        )
-    if account.neighbours != Neighbours(neighbours).value:
-        raise LedgerError(
-            f"Account {account.dataset!r} is about neighbours: {account.neighbours}, and the run about "
-            f"{Neighbours(neighbours).value}: their costs do not add up. {_NOTHING} Correct "
-            "privacy.neighbours.",
-            field="privacy.neighbours",
+            f"Account {dataset!r} in the ledger was altered: it has a chain, and its row of {accounts.name} is "
+            f"missing. {NOTHING} {RESTORE}"
         )
 
 
-def _require_same_run(run: sa.Row[Any], measure_digest: str, budget: PrivacyBudget) -> None:
-    if (run.measure_digest, run.epsilon, run.delta) != (measure_digest, budget.epsilon, budget.delta):
-        raise ConfigurationError(
-            f"run.key {run.key!r} belongs to a run on data set {run.dataset!r} with another input, "
-            f"privacy, schema or mechanism. {_NOTHING} Choose another key for the new run (it is charged "
-            "anew), or restore the configuration and the input to resume the old one.",
-            field="run.key",
-        )
+def _spent(verified: Verified) -> Fraction:
+    reserved = (parse_fraction(run["rho"]) for run in verified.of(runs) if run["status"] != "voided")
+    return sum(reserved, Fraction(0))
 
 
-def _require_affordable(account: sa.Row[Any], spent: Fraction, budget: PrivacyBudget, key: str) -> None:
-    left = _rho(account) - spent
-    asked = budget.rho
-    if account.status != "open":
-        raise RhoExceededError(
-            f"Account {account.dataset!r} is closed, so that run {key!r} (epsilon = {budget.epsilon}) may "
-            "spend nothing. Nothing was spent, read or released. Charge another account (privacy.dataset) if these "
-            "people may bear more; a closed account stays closed.",
-            asked=asked,
-            left=Fraction(0),
-        )
-    if asked > left:
-        delta = account.delta
-        raise RhoExceededError(
-            f"Run {key!r} asks for epsilon = {budget.epsilon}, delta = {budget.delta}, which is rho = "
-            f"{float(asked):.6g}; account {account.dataset!r} has rho = {float(left):.6g} left of "
-            f"{float(_rho(account)):.6g}. At the account's delta = {delta} that is epsilon = "
-            f"{zcdp_epsilon(asked, delta):.6g} asked and {_affordable_epsilon(left, delta):.6g} left. "
-            "Nothing was spent, read or released. Lower privacy.epsilon.",
-            asked=asked,
-            left=left,
-        )
+def _new_run(request: RunRequest, run_id: str, epoch: int) -> dict[str, Any]:
+    return {
+        "dataset": request.dataset,
+        "key": request.key,
+        "run_id": run_id,
+        "measure_digest": request.measure_digest,
+        "epsilon": float(request.budget.epsilon),
+        "delta": float(request.budget.delta),
+        "rho": str(request.budget.rho),
+        "status": "running",
+        "epoch": epoch,
+        "created_at": now(),
+    }

@@ -2,65 +2,91 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import weakref
+from collections.abc import Sequence
 from fractions import Fraction
+from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
 
 from spark_dp.errors import LedgerError
 from spark_dp.privacy.budget import RhoFilter
-from spark_dp.privacy.events import Event, event_from_json, parse_fraction
-from spark_dp.privacy.ledger_schema import guarded, queries, runs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryRecord:
-    """One query of a run as the ledger has it.
-
-    Attributes:
-        ordinal: its place in the run, from 0.
-        name, kind: of the query; kind is 'measure' or 'select'.
-        spec_digest: of the persisted specification.
-        event: what it is charged as.
-        state: 'reserved' or 'answered'.
-        answer_digest: of the persisted answer, once answered.
-        answer_epoch: of the driver that drew it, once answered.
-        reserved_at, answered_at: UTC, ISO 8601.
-    """
-
-    ordinal: int
-    name: str
-    kind: str
-    spec_digest: str
-    event: Event
-    state: str
-    answer_digest: str | None
-    answer_epoch: int | None
-    reserved_at: str
-    answered_at: str | None
+from spark_dp.privacy.events import Event
+from spark_dp.privacy.leases import Heartbeat, write_lease
+from spark_dp.privacy.ledger_chain import (
+    Change,
+    Deed,
+    Head,
+    NotSwappedError,
+    What,
+    canonical,
+    now,
+    record,
+    require_entry,
+)
+from spark_dp.privacy.ledger_database import RESTORE, guarded
+from spark_dp.privacy.ledger_schema import accounts, queries, runs
+from spark_dp.privacy.query_record import QueryRecord, read_query, require_same_query
 
 
 class RunAccount:
     """What a run has reserved, and the queries that draw on it.
 
-    Made by `Ledger.begin`. Every change is one transaction that first locks the run and checks that no later
-    driver has taken it over.
+    Made by `Ledger.begin`. Every change is one transaction that first locks the account, checks that no later driver
+    has taken the run over, and appends to the account's chain. The run's lease is renewed until the account is
+    released: by the end of a `with` block, by `release`, by the run's end, or with the object itself.
     """
 
-    __slots__ = ("_engine", "_epoch", "_rho", "_row", "_run_id")
+    __slots__ = (
+        "__weakref__",
+        "_dataset",
+        "_engine",
+        "_epoch",
+        "_head",
+        "_heartbeat",
+        "_key",
+        "_rho",
+        "_run_id",
+    )
 
-    def __init__(self, engine: sa.Engine, *, row: int, run_id: str, rho: Fraction, epoch: int) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        dataset: str,
+        key: str,
+        run_id: str,
+        rho: Fraction,
+        epoch: int,
+        head: Head,
+        heartbeat: Heartbeat,
+    ) -> None:
         self._engine = engine
-        self._row = row
+        self._dataset = dataset
+        self._key = key
         self._run_id = run_id
         self._rho = rho
         self._epoch = epoch
+        self._head = head
+        self._heartbeat = heartbeat
+        weakref.finalize(self, heartbeat.stop)
 
     def __repr__(self) -> str:
         return f"RunAccount(run_id={self._run_id!r})"
+
+    def __enter__(self) -> RunAccount:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def held(self) -> RunAccount:
+        """Starts to renew the lease."""
+        self._heartbeat.start()
+        return self
 
     @property
     def rho(self) -> Fraction:
@@ -76,6 +102,15 @@ class RunAccount:
     def epoch(self) -> int:
         """How many drivers have held the run, this one included."""
         return self._epoch
+
+    @property
+    def head(self) -> Head:
+        """The last entry of the account's chain that this driver has seen: to be kept beside the run."""
+        return self._head
+
+    def release(self) -> None:
+        """Lets another driver take the run over at once. What was reserved and answered stands."""
+        self._heartbeat.release()
 
     def find(self, ordinal: int) -> QueryRecord | None:
         """Returns a query that was reserved before, or None."""
@@ -97,34 +132,36 @@ class RunAccount:
         """
         with guarded(), self._engine.begin() as connection:
             run = self._hold(connection)
-            record = self._find(connection, ordinal)
-            if record is not None:
-                return require_same_query(record, name, kind)
+            found = self._find(connection, ordinal)
+            if found is not None:
+                return require_same_query(found, name, kind)
             if run.status != "running":
                 raise LedgerError(
-                    f"The run is complete: query {name!r} cannot be added. Nothing was spent or drawn."
+                    f"The run is complete: query {name!r} cannot be added. Nothing was spent or drawn. Measure under "
+                    "a new run.key, which is charged anew."
                 )
             spent = RhoFilter(self._rho)
-            for charged in connection.execute(sa.select(queries).where(queries.c.run == self._row)):
-                spent.charge(charged.name, read_query(charged).event)
+            for charged in self._queries(connection):
+                spent.charge(charged.name, charged.event)
             spent.charge(name, event)
-            connection.execute(
-                queries.insert().values(
-                    run=self._row,
-                    ordinal=ordinal,
-                    name=name,
-                    kind=kind,
-                    spec_digest=spec_digest,
-                    event=json.dumps(event.to_json(), sort_keys=True),
-                    rho=str(event.rho),
-                    state="reserved",
-                    reserved_at=now(),
-                )
-            )
-            record = self._find(connection, ordinal)
-        if record is None:
-            raise LedgerError(f"The ledger's database lost query {name!r}. Nothing was drawn.")
-        return record
+            row = {
+                "dataset": self._dataset,
+                "key": self._key,
+                "ordinal": ordinal,
+                "name": name,
+                "kind": kind,
+                "spec_digest": spec_digest,
+                "event": canonical(event.to_json()),
+                "rho": str(event.rho),
+                "state": "reserved",
+                "answer_digest": None,
+                "answer_epoch": None,
+                "reserved_at": now(),
+                "answered_at": None,
+            }
+            head = self._record(connection, What.RESERVED, Change(table=queries, deed=Deed.INSERT, row=row))
+        self._head = head
+        return read_query(row)
 
     def require_held(self) -> None:
         """Refuses to go on where another driver has taken the run over: asked last thing before a draw.
@@ -149,31 +186,35 @@ class RunAccount:
         Raises:
             LedgerError: the query is not reserved any more, or another driver holds the run.
         """
-        with guarded(), self._engine.begin() as connection:
-            self._hold(connection)
-            swapped = connection.execute(
-                queries.update()
-                .where(
-                    queries.c.run == self._row, queries.c.ordinal == ordinal, queries.c.state == "reserved"
-                )
-                .values(
-                    state="answered",
-                    answer_digest=digest,
-                    answer_epoch=self._epoch if epoch is None else epoch,
-                    answered_at=now(),
-                )
-            )
-            if swapped.rowcount != 1:
-                raise LedgerError(
-                    f"Query {ordinal} of the run is not waiting for an answer: another process answered "
-                    "it. This answer was not released. Run the same key again to use the other."
-                )
+        row = {
+            "dataset": self._dataset,
+            "key": self._key,
+            "ordinal": ordinal,
+            "state": "answered",
+            "answer_digest": digest,
+            "answer_epoch": self._epoch if epoch is None else epoch,
+            "answered_at": now(),
+        }
+        change = Change(table=queries, deed=Deed.UPDATE, row=row, expected={"state": "reserved"})
+        try:
+            with guarded(), self._engine.begin() as connection:
+                self._hold(connection)
+                head = self._record(connection, What.ANSWERED, change)
+        except NotSwappedError:
+            raise LedgerError(
+                f"Query {ordinal} of the run is not waiting for an answer: another process answered "
+                "it. This answer was not released. Run the same key again to use the other."
+            ) from None
+        self._head = head
 
     def complete(self) -> None:
         """Ends the run: no query can be added any more. What it did not use stays reserved."""
         with guarded(), self._engine.begin() as connection:
-            self._hold(connection)
-            connection.execute(runs.update().where(runs.c.id == self._row).values(status="complete"))
+            run, head = self._hold(connection), self._head
+            if run.status == "running":
+                head = self._record(connection, What.COMPLETED, self._run_change(status="complete"))
+        self._head = head
+        self.release()
 
     def void_if_unanswered(self) -> bool:
         """Gives back what the run reserved, if none of its queries was answered: its failure released nothing.
@@ -185,74 +226,49 @@ class RunAccount:
             Whether it was given back.
         """
         with guarded(), self._engine.begin() as connection:
-            self._hold(connection)
-            answered = connection.execute(
-                sa.select(queries.c.ordinal).where(queries.c.run == self._row, queries.c.state == "answered")
-            ).first()
-            if answered is not None:
+            run = self._hold(connection)
+            if run.status != "running" or any(q.state == "answered" for q in self._queries(connection)):
                 return False
-            connection.execute(queries.delete().where(queries.c.run == self._row))
-            connection.execute(
-                runs.update().where(runs.c.id == self._row).values(status="voided", epoch=self._epoch + 1)
+            gone = {"dataset": self._dataset, "key": self._key}
+            head = self._record(
+                connection,
+                What.VOIDED,
+                Change(table=queries, deed=Deed.DELETE, row=gone),
+                self._run_change(status="voided", epoch=self._epoch + 1),
             )
+            write_lease(connection, self._dataset, self._key, self._epoch + 1, None)
+        self._head = head
+        self._heartbeat.stop()
         return True
 
+    def _run_change(self, **columns: Any) -> Change:
+        row = {"dataset": self._dataset, "key": self._key, **columns}
+        return Change(table=runs, deed=Deed.UPDATE, row=row, expected={"epoch": self._epoch})
+
+    def _record(self, connection: sa.Connection, what: What, *changes: Change) -> Head:
+        return record(connection, self._dataset, what, changes)
+
     def _hold(self, connection: sa.Connection) -> sa.Row[Any]:
-        run = connection.execute(sa.select(runs).where(runs.c.id == self._row).with_for_update()).first()
+        """Locks the account, and finds the run to be still this driver's, in the ledger that it began in."""
+        account = sa.select(accounts.c.dataset).where(accounts.c.dataset == self._dataset)
+        connection.execute(account.with_for_update())
+        run = connection.execute(
+            sa.select(runs).where(runs.c.dataset == self._dataset, runs.c.key == self._key)
+        ).first()
         if run is None:
-            raise LedgerError("The ledger lost the run. Nothing was drawn. Restore the ledger from a copy.")
-        if run.epoch != self._epoch:
+            raise LedgerError(f"The ledger lost the run. Nothing was drawn. {RESTORE}")
+        if run.epoch != self._epoch or self._heartbeat.lost.is_set():
             raise LedgerError(
                 "Another driver has taken this run over. Nothing was drawn or released by this one after "
                 "that. Let the other finish; what it measured is used by whoever runs the same key."
             )
+        require_entry(connection, self._dataset, self._head)
         return run
 
+    def _queries(self, connection: sa.Connection) -> Sequence[QueryRecord]:
+        asked = sa.select(queries).where(queries.c.dataset == self._dataset, queries.c.key == self._key)
+        found = connection.execute(asked.order_by(queries.c.ordinal)).mappings()
+        return [read_query(dict(row)) for row in found]
+
     def _find(self, connection: sa.Connection, ordinal: int) -> QueryRecord | None:
-        found = connection.execute(
-            sa.select(queries).where(queries.c.run == self._row, queries.c.ordinal == ordinal)
-        ).first()
-        return None if found is None else read_query(found)
-
-
-def read_query(row: sa.Row[Any]) -> QueryRecord:
-    """Reads a query's row.
-
-    Raises:
-        LedgerError: the row contradicts itself: it was altered.
-    """
-    try:
-        event = event_from_json(json.loads(row.event))
-    except (ValueError, TypeError):
-        raise LedgerError(f"The event of query {row.name!r} was altered. Nothing was drawn.") from None
-    answered = row.state == "answered"
-    if event.rho != parse_fraction(row.rho) or answered != (row.answer_digest is not None):
-        raise LedgerError(f"The ledger's record of query {row.name!r} was altered. Nothing was drawn.")
-    return QueryRecord(
-        ordinal=row.ordinal,
-        name=row.name,
-        kind=row.kind,
-        spec_digest=row.spec_digest,
-        event=event,
-        state=row.state,
-        answer_digest=row.answer_digest,
-        answer_epoch=row.answer_epoch,
-        reserved_at=row.reserved_at,
-        answered_at=row.answered_at,
-    )
-
-
-def require_same_query(record: QueryRecord, name: str, kind: str) -> QueryRecord:
-    """Refuses a replay that asks something else than the run did at this place."""
-    if (record.name, record.kind) != (name, kind):
-        raise LedgerError(
-            f"Query {record.ordinal} of the run was {record.name!r} ({record.kind}), and is now {name!r} "
-            f"({kind}): the mechanism took another path. Nothing was spent or drawn. Resume with the "
-            "release that began the run, or use a new run.key."
-        )
-    return record
-
-
-def now() -> str:
-    """Returns the time in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+        return next((query for query in self._queries(connection) if query.ordinal == ordinal), None)

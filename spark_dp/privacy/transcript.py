@@ -17,7 +17,8 @@ from spark_dp.privacy.answers import Blobs, digest
 from spark_dp.privacy.budget import RhoFilter
 from spark_dp.privacy.events import Event
 from spark_dp.privacy.queries import Answer
-from spark_dp.privacy.run_account import QueryRecord, RunAccount, require_same_query
+from spark_dp.privacy.query_record import QueryRecord, require_same_query
+from spark_dp.privacy.run_account import RunAccount
 
 
 class Transcript:

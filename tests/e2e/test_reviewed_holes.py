@@ -18,7 +18,7 @@ from spark_dp.errors import (
 from spark_dp.pipeline import stages
 from spark_dp.pipeline.inputs import open_input
 from spark_dp.pipeline.runner import run_all
-from spark_dp.privacy.ledger import open_account
+from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
 pytestmark = pytest.mark.spark
@@ -74,6 +74,7 @@ def test_the_output_may_not_lie_in_the_input_nor_the_run_in_the_output(site, cha
 def test_two_accounts_may_share_a_run_directory_and_a_key(site, spark):
     stages.measure(site.run(spark))
     open_account(site.ledger, "other", 2.0, 1e-7, "person", Neighbours.ADD_REMOVE)
+    Ledger.connect(site.ledger).bind("other", str(site.folder / "in"), confirm_shared=True)
     first = {p: p.read_bytes() for p in (site.run_folder / "state" / "answers").rglob("*.npz")}
     (site.run_folder / "released" / "measurements" / "_committed.json").unlink()
     stages.measure(site.run(spark, "privacy.dataset=other"))

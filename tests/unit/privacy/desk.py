@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from spark_dp.files import Folder
@@ -15,7 +16,9 @@ from spark_dp.privacy.answers import Blobs
 from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.curator import Curator, MarginalSource
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
+from spark_dp.privacy.leases import Waiting
 from spark_dp.privacy.ledger import Ledger, open_account
+from spark_dp.privacy.ledger_chain import Head
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
 from spark_dp.schema.domain import Clique, Domain
@@ -80,22 +83,54 @@ class FailingBlobs:
 class Desk:
     """An opened account with a folder for runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None, *, opened: bool = False) -> None:
+        """Opens an account in an empty database, or comes to one that another process has opened."""
         self.folder = folder
         self.file = folder / "ledger.db"
-        self.url = f"sqlite:///{self.file}"
+        self.url = f"sqlite:///{self.file}" if url is None else url
         self.table = Table(np.arange(24, dtype=np.int64).reshape(2, 3, 4) * 10)
-        self.account = self.open(DATASET, 10.0)
+        self.account = self.ledger.show(DATASET) if opened else self.open(DATASET, 10.0)
 
-    def open(self, dataset: str, epsilon: float) -> AccountView:
-        return open_account(self.url, dataset, epsilon, 1e-6, UNIT, Neighbours.ADD_REMOVE)
+    def open(self, dataset: str, epsilon: float, *, releases: int | None = None) -> AccountView:
+        return open_account(self.url, dataset, epsilon, 1e-6, UNIT, Neighbours.ADD_REMOVE, releases=releases)
+
+    def alter(self, statement: str, *values: object) -> None:
+        """Changes the database behind the ledger's back; foreign keys do not hinder it."""
+        engine = sa.create_engine(self.url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET session_replication_role = replica")
+                statement = statement.replace("?", "%s")
+            changed = connection.exec_driver_sql(statement, values)
+            assert changed.rowcount != 0
 
     @property
     def ledger(self) -> Ledger:
         return Ledger.connect(self.url)
 
-    def begin(self, key: str = "2013-W01", budget: PrivacyBudget = BUDGET) -> RunAccount:
-        return self.ledger.begin(DATASET, key, DIGEST, budget, UNIT, Neighbours.ADD_REMOVE)
+    def begin(
+        self,
+        key: str = "2013-W01",
+        budget: PrivacyBudget = BUDGET,
+        *,
+        dataset: str = DATASET,
+        place: str | None = None,
+        seen_head: Head | None = None,
+        lease: float | None = None,
+        waiting: Callable[[Waiting], None] = lambda _: None,
+    ) -> RunAccount:
+        return self.ledger.begin(
+            dataset,
+            key,
+            DIGEST,
+            budget,
+            UNIT,
+            Neighbours.ADD_REMOVE,
+            place=place,
+            seen_head=seen_head,
+            lease=lease,
+            waiting=waiting,
+        )
 
     def blobs(self, key: str = "2013-W01") -> Folder:
         return Folder.open(str(self.folder / key))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from spark_dp.privacy.answers import digest
 from spark_dp.privacy.events import GaussianEvent
 from spark_dp.privacy.scoring import Candidate
 
+ON_BOTH_DATABASES = True
 SHARE = BUDGET.rho / 2
 CANDIDATES = [
     Candidate(clique=("a",), estimate=np.zeros(2)),
@@ -25,12 +25,9 @@ CANDIDATES = [
 KILLED = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[1] + '/../..']
 from desk import Desk, BUDGET, Table
-desk = object.__new__(Desk)
-desk.folder = Path(sys.argv[2])
-desk.file = desk.folder / "ledger.db"
-desk.url = f"sqlite:///{desk.file}"
+desk = Desk(Path(sys.argv[2]), sys.argv[3], opened=True)
 class Killed(Table):
     def count(self, cliques):
         os._exit(9)
@@ -49,13 +46,6 @@ def select(desk: Desk, **arguments) -> tuple[str, ...] | None:
 
 def states(desk: Desk) -> list[str]:
     return [query.state for query in desk.ledger.history(DATASET)[0].queries]
-
-
-def alter(desk: Desk, statement: str) -> None:
-    connection = sqlite3.connect(desk.file)
-    with connection:
-        assert connection.execute(statement).rowcount == 1
-    connection.close()
 
 
 @pytest.mark.parametrize("ask", [measure, select])
@@ -115,7 +105,7 @@ def test_a_failure_of_the_source_costs_nothing_more(desk: Desk):
 
 def test_a_driver_that_is_killed_is_resumed(desk: Desk):
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(desk.folder)],
+        [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(desk.folder), desk.url],
         cwd=Path(__file__).parents[3],
         check=False,
     )
@@ -187,15 +177,14 @@ def test_another_runs_answer_is_refused_or_ignored(desk: Desk):
 )
 def test_an_altered_query_in_the_ledger_is_refused(desk: Desk, statement):
     measure(desk)
-    alter(desk, statement)
+    desk.alter(statement)
     with pytest.raises(LedgerError, match="altered"):
         measure(desk)
 
 
 def test_a_cheaper_event_with_a_matching_rho_contradicts_the_stored_query(desk: Desk):
     measure(desk)
-    alter(
-        desk,
+    desk.alter(
         "UPDATE spark_dp_queries SET rho = '1/2000', "
         'event = \'{"kind": "gaussian", "mu_squared": "1/1000"}\'',
     )

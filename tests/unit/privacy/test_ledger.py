@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from fractions import Fraction
@@ -22,6 +21,7 @@ from spark_dp.privacy.events import GaussianEvent
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
+ON_BOTH_DATABASES = True
 ADD = Neighbours.ADD_REMOVE
 
 RACE = """
@@ -108,23 +108,16 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
         Ledger.connect(f"sqlite:///{tmp_path}/text.db")
 
 
-def alter(desk: Desk, statement: str, *values: object) -> None:
-    connection = sqlite3.connect(desk.file)
-    with connection:
-        assert connection.execute(statement, values).rowcount != 0
-    connection.close()
-
-
 def test_a_ledger_of_an_unknown_version_is_refused(desk: Desk):
-    alter(desk, "UPDATE spark_dp_ledger SET value = '2' WHERE name = 'version'")
-    with pytest.raises(LedgerError, match="version '2'"):
+    desk.alter("UPDATE spark_dp_ledger SET value = '3' WHERE name = 'version'")
+    with pytest.raises(LedgerError, match="version '3'"):
         Ledger.connect(desk.url)
-    with pytest.raises(LedgerError, match="version '2'"):
+    with pytest.raises(LedgerError, match="version '3'"):
         desk.open("other", 1.0)
 
 
 def test_a_ledger_without_one_of_its_tables_is_refused(desk: Desk):
-    alter(desk, "DROP TABLE spark_dp_queries")
+    desk.alter("DROP TABLE spark_dp_queries")
     with pytest.raises(LedgerError, match="spark_dp_queries"):
         Ledger.connect(desk.url)
 
@@ -139,7 +132,7 @@ def test_a_ledger_without_one_of_its_tables_is_refused(desk: Desk):
     ],
 )
 def test_an_altered_account_is_refused(desk: Desk, statement):
-    alter(desk, statement)
+    desk.alter(statement)
     with pytest.raises(LedgerError):
         desk.begin()
 
@@ -147,7 +140,7 @@ def test_an_altered_account_is_refused(desk: Desk, statement):
 @pytest.mark.parametrize("rho", ["-1/2", "0", "half"])
 def test_an_altered_run_is_refused(desk: Desk, rho):
     desk.begin("first")
-    alter(desk, "UPDATE spark_dp_runs SET rho = ?", rho)
+    desk.alter("UPDATE spark_dp_runs SET rho = ?", rho)
     with pytest.raises(LedgerError):
         desk.begin("second")
 

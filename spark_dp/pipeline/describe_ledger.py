@@ -1,0 +1,50 @@
+"""What an account is shared by, bound to and held by, as lines to read and as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from spark_dp.privacy.account_views import AccountView, RunView
+
+
+def share_and_input_lines(account: AccountView) -> Iterator[str]:
+    """Says what one release may take, which inputs the account is for, and where its chain stands."""
+    if account.releases is not None and account.release_rho is not None:
+        yield (
+            f"Releases   {account.releases}, each at most ρ = {float(account.release_rho):.6g}: a run of "
+            f"ε = {account.release_epsilon:.6g} at this δ; {account.releases_left} full ones are left"
+        )
+    for bound in account.inputs:
+        shared = ", shared with another account (confirmed)" if bound.shared else ""
+        yield f"Input      {bound.place}{shared}, since {bound.bound_at}"
+    if not account.inputs:
+        yield "Input      none yet: the first run binds its own"
+    yield f"Chain      {account.head.seq} entries, all as they were written; the last is {account.head.digest[:16]}"
+
+
+def held_words(run: RunView) -> str:
+    """Says that a driver holds a run, and until when its lease lasts."""
+    return "" if run.held_until is None else f", held until {run.held_until} or longer"
+
+
+def upgrade_lines(datasets: Sequence[str]) -> Iterator[str]:
+    """Says what was upgraded."""
+    yield f"Upgraded: {len(datasets)} account{'' if len(datasets) == 1 else 's'}, with all that was spent."
+    yield from (f"    {dataset}" for dataset in datasets)
+    yield "Nothing was charged or given back. Releases before this one cannot read the ledger any more."
+
+
+def share_and_input_facts(account: AccountView) -> dict[str, Any]:
+    """Returns the same, JSON-able."""
+    return {
+        "releases": account.releases,
+        "release_rho": None if account.release_rho is None else float(account.release_rho),
+        "release_epsilon": account.release_epsilon,
+        "releases_left": account.releases_left,
+        "inputs": [
+            {"place": bound.place, "shared": bound.shared, "bound_at": bound.bound_at}
+            for bound in account.inputs
+        ],
+        "head": account.head.to_json(),
+    }

@@ -1,0 +1,72 @@
+"""From an account's rows to what is shown of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from fractions import Fraction
+
+from spark_dp.privacy.account_rules import Row, affordable_epsilon, rho_of, share_of
+from spark_dp.privacy.account_views import AccountView, RunView
+from spark_dp.privacy.accounting import zcdp_epsilon
+from spark_dp.privacy.bindings import Bound
+from spark_dp.privacy.events import parse_fraction
+from spark_dp.privacy.ledger_replay import Verified
+from spark_dp.privacy.ledger_schema import inputs, queries, runs
+from spark_dp.privacy.query_record import read_query
+from spark_dp.privacy.sensitivity import Neighbours
+
+
+def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountView:
+    """Returns an account as it is shown."""
+    rho, share, delta = rho_of(account), share_of(account), account["delta"]
+    return AccountView(
+        dataset=account["dataset"],
+        unit=account["unit"],
+        neighbours=Neighbours(account["neighbours"]),
+        epsilon=account["epsilon"],
+        delta=delta,
+        rho=rho,
+        status=account["status"],
+        opened_at=account["opened_at"],
+        spent_rho=spent,
+        spent_epsilon=zcdp_epsilon(spent, delta),
+        remaining_rho=rho - spent,
+        remaining_epsilon=affordable_epsilon(rho - spent, delta),
+        releases=account["releases"],
+        release_rho=share,
+        release_epsilon=None if share is None else affordable_epsilon(share, delta),
+        releases_left=None if share is None else int((rho - spent) // share),
+        inputs=bound_to(verified),
+        head=verified.head,
+    )
+
+
+def run_views(verified: Verified, held: Mapping[str, datetime | None]) -> tuple[RunView, ...]:
+    """Returns an account's runs as they are shown, oldest first."""
+    asked = [(row["key"], row["ordinal"], read_query(row)) for row in verified.of(queries)]
+    return tuple(
+        RunView(
+            dataset=run["dataset"],
+            key=run["key"],
+            run_id=run["run_id"],
+            epsilon=run["epsilon"],
+            delta=run["delta"],
+            rho=parse_fraction(run["rho"]),
+            status=run["status"],
+            created_at=run["created_at"],
+            epoch=run["epoch"],
+            held_until=_text(held.get(run["key"])),
+            queries=tuple(query for key, _, query in sorted(asked, key=lambda a: a[1]) if key == run["key"]),
+        )
+        for run in verified.of(runs)
+    )
+
+
+def bound_to(verified: Verified) -> tuple[Bound, ...]:
+    """Returns what an account is bound to."""
+    return tuple(Bound(**row) for row in verified.of(inputs))
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="seconds")
