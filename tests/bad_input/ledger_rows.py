@@ -41,7 +41,7 @@ ROWS = [
     Mistake(what="a ledger of another database", code=77, says=("privacy.ledger", "sqlite:///ledger.db"), sets=("privacy.ledger=mysql://user:s3cret@host/db",)),
     Mistake(what="a database that is no ledger", code=77, says=("holds no ledger",), sets=("privacy.ledger=sqlite:///{folder}/empty.db",), prepare=an_empty_database),
     Mistake(what="a file that is no database", code=77, says=("ledger",), sets=("privacy.ledger=sqlite:///{folder}/text.db",), prepare=a_file("text.db", "no database at all, but a text that is long enough" * 30)),
-    Mistake(what="a ledger of another version", code=77, says=("'99'", "'1'"), prepare=statement(OTHER_VERSION)),
+    Mistake(what="a ledger of another version", code=77, says=("'99'", "version"), prepare=statement(OTHER_VERSION)),
     Mistake(what="an account that was altered", code=77, says=("altered",), prepare=statement(ALTERED)),
     Mistake(what="an unknown account", code=77, says=("'visit'", "visits", "Did you mean"), sets=("privacy.dataset=visit",)),
     Mistake(what="a closed account", code=77, says=("'visits'", "closed"), prepare=close_account),
