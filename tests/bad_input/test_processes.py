@@ -83,7 +83,7 @@ MACHINES: list[tuple[Mistake, Callable[[Site], dict[str, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("mistake", "machine"), MACHINES, ids=str)
+@pytest.mark.parametrize(("mistake", "machine"), MACHINES, ids=[str(m) for m, _ in MACHINES])
 def test_a_machine_that_cannot_run_spark_is_told_what_it_lacks(site, mistake, machine):
     code, said = run(site, *mistake.arguments(site), environment=machine(site))
     assert code == mistake.code, said
@@ -158,7 +158,7 @@ PERMISSIONS = [
 ]
 
 
-@pytest.mark.parametrize(("mistake", "place", "setting"), PERMISSIONS, ids=str)
+@pytest.mark.parametrize(("mistake", "place", "setting"), PERMISSIONS, ids=[str(p[0]) for p in PERMISSIONS])
 def test_a_place_that_is_closed_to_the_user_is_told(site, mistake, place, setting):
     """As root nothing is closed, so that root gives up its right to pass."""
     before = BY_THE_RULES if os.geteuid() == 0 else ()
