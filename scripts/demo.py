@@ -48,7 +48,7 @@ def main() -> int:
     code = run("spark-dp", "run", CONFIG)
     if code == 0:
         print(
-            f"\nAll of it took {time.monotonic() - start:.0f} s. Next: spark-dp plan {CONFIG}, and the README."
+            f"\nAll of it took {time.monotonic() - start:.0f} s. Next: .venv/bin/spark-dp plan {CONFIG}, and the README."
         )
     return code
 

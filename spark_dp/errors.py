@@ -7,7 +7,15 @@ what to change. No message may carry a value of a private row (`docs/privacy.md`
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3})[^\s'\"<>]*@")
+
+
+def without_credentials(text: str) -> str:
+    """Returns a text in which no URL has a user or a password any more: whatever stands before its last `@` is gone."""
+    return _CREDENTIALS.sub(r"\1***@", text)
 
 
 class SparkDPError(Exception):
@@ -23,8 +31,8 @@ class SparkDPError(Exception):
     retriable = False
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
-        super().__init__(message)
-        self.field = field
+        super().__init__(without_credentials(message))
+        self.field = None if field is None else without_credentials(field)
 
     @property
     def message(self) -> str:

@@ -8,14 +8,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from spark_dp.commands.voice import error_facts, logs_json, says_json, tell_error
-from spark_dp.errors import ConfigurationError, InternalError, SparkDPError, TransientError, nearest
-from spark_dp.spark.session import ENGINE_LOG
+from spark_dp.errors import (
+    ConfigurationError,
+    InternalError,
+    SparkDPError,
+    TransientError,
+    nearest,
+    without_credentials,
+)
+from spark_dp.spark.session import ENGINE_LOG, open_engine_log
 
 INTERRUPTED = 130
 READER_GONE = 141
@@ -90,7 +96,7 @@ class _Ends:
 
     def _code_of(self, error: Exception) -> int:
         if isinstance(error, _NO_ARGUMENTS):
-            click.echo(error.format_message(), err=True)
+            click.echo(without_credentials(error.format_message()), err=True)
             return self._told(ConfigurationError("No command was given. Nothing was read or spent."))
         if isinstance(error, click.UsageError):
             return self._told(_as_ours(error), hint=_usage(error))
@@ -101,7 +107,7 @@ class _Ends:
                 "exit_code": INTERRUPTED,
                 "retriable": True,
                 "field": None,
-                "message": "Interrupted. Nothing more was spent; the same key can be run again.",
+                "message": "Interrupted. What the run had reserved stays reserved, and the same key resumes it.",
             }
             tell_error(facts, as_json=self._as_json, log_json=self._log_json)
             return INTERRUPTED
@@ -139,7 +145,7 @@ def _usage(error: click.UsageError) -> str:
 
 def _withheld(error: Exception) -> InternalError:
     if os.environ.get(ENGINE_LOG):
-        with suppress(OSError), Path(os.environ[ENGINE_LOG]).open("a") as log:
+        with suppress(OSError), open_engine_log("a") as log:
             traceback.print_exception(error, file=log)
     # The text of an unforeseen error may hold a value of a row.
     return InternalError(

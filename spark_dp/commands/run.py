@@ -10,7 +10,7 @@ import click
 
 from spark_dp.commands.options import examples, on_a_run
 from spark_dp.commands.voice import progress_for, tell
-from spark_dp.errors import ConfigurationError, SparkDPError
+from spark_dp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from spark_dp.pipeline.config import RunConfig
@@ -51,7 +51,7 @@ def opened(
         run = Run(load(config, overrides), progress)
         try:
             yield run
-        except SparkDPError as error:
+        except BaseException as error:
             if leaves_outcome:
                 record_failure(run, error)
             raise

@@ -12,7 +12,7 @@ from spark_dp.commands.voice import error_facts, tell
 
 
 @click.command(
-    short_help="Checks everything that needs no data, and names every problem.",
+    short_help="Checks everything that needs no data.",
     epilog=examples(
         "spark-dp validate visits.yaml",
         "spark-dp validate visits.yaml --set run.key=2024-W02",
@@ -31,9 +31,9 @@ def validate(
     as_json: bool,
     log_format: str,  # noqa: ARG001
 ) -> None:
-    """Checks everything that needs no data, and names every problem, not only the first. Free.
+    """Checks everything that needs no data, and goes on after a problem where it can. Free.
 
-    Configuration, plan, ledger and account, input's path, output, run directory and key, Python, PySpark and Java.
+    A configuration is read up to its first mistake. Then: plan, ledger and account, input's path, output, run directory and key, Python, PySpark and Java.
     Exits as the first problem would end the run.
     """
     from spark_dp.pipeline.validation import validate as look

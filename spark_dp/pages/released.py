@@ -107,7 +107,7 @@ def released_page(
     return render(
         "released.html",
         statement=statement,
-        factor=math.exp(min(statement["epsilon"], 700.0)),
+        factor=_times(float(statement["epsilon"])),
         per_row=statement["unit"] == "row",
         replaces=statement["neighbours"] == Neighbours.REPLACE.value,
         queries=queries,
@@ -118,6 +118,15 @@ def released_page(
         manifest=manifest,
         columns=[_column(column, measurements, model) for column in schema.columns],
     )
+
+
+def _times(epsilon: float) -> str:
+    """Returns e^epsilon as words say it, rounded up: a promise is not made stronger than it is."""
+    if epsilon > 20:
+        return f"e^{epsilon:g}"
+    exact = math.exp(epsilon)
+    digits = max(0, 2 - math.floor(math.log10(exact)))
+    return f"{math.ceil(exact * 10**digits) / 10**digits:,.{digits}f}"
 
 
 def _queries(statement: Mapping[str, Any], measurements: Sequence[Measurement]) -> list[QueryView]:

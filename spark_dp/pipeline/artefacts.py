@@ -104,14 +104,21 @@ def read_schema(artefact: Artefact) -> TableSchema:
     return TableSchema.from_json(artefact.json("schema.json"))
 
 
-def model_files(model: GraphicalModel, convergence: Convergence) -> dict[str, bytes]:
-    """Returns the fitted model as files: beliefs, sampling tables, and how the fit went."""
+def model_files(model: GraphicalModel, convergence: Convergence, measurements: str) -> dict[str, bytes]:
+    """Returns the fitted model as files: beliefs, sampling tables, and how the fit went.
+
+    Args:
+        model: fitted.
+        convergence: how the fit went.
+        measurements: digest of the artefact that it was fitted to.
+    """
     return {
         "model.npz": model.to_bytes(),
         "sampling.npz": SamplingPlan.from_model(model).to_bytes(),
         "fit.json": json.dumps(
             {
                 "format": FORMAT,
+                "measurements": measurements,
                 "total": model.total,
                 "cells": model.cells,
                 "cliques": [list(c) for c in model.cliques],
@@ -124,3 +131,18 @@ def model_files(model: GraphicalModel, convergence: Convergence) -> dict[str, by
             indent=1,
         ).encode(),
     }
+
+
+def require_same_release(modelled: Artefact, measured: Artefact) -> Artefact:
+    """Refuses a model of other measurements: it would be released under a promise that is not its own.
+
+    Raises:
+        InputError: it is one.
+    """
+    if modelled.json("fit.json").get("measurements") != measured.digest:
+        raise InputError(
+            "released/model was not fitted to the measurements in released/measurements. Nothing was spent. Run `spark-dp "
+            "fit` with the run's configuration.",
+            field="run.directory",
+        )
+    return modelled

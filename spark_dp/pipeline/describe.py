@@ -45,10 +45,10 @@ def result_lines(run: Run, result: RunResult) -> Iterator[str]:
         yield f"Spent    nothing again: ({promise['epsilon']:g}, {promise['delta']:g}) was charged when it was measured"
     yield f"Promise  {promise['promise']}"
     yield f"Run      {run.directory.folder.shown} (released/ may be published)"
+    yield f"Report   {run.directory.folder.child(REPORT).shown}/report.html"
     yield "Time     " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())
     if result.evaluation is not None:
-        yield ""
-        yield result.evaluation.text()
+        yield f"NOT PRIVATE, for the owner alone: {run.directory.internal.shown}/evaluation.html (or `spark-dp evaluate`)"
 
 
 def result_facts(run: Run, result: RunResult) -> dict[str, Any]:
@@ -65,7 +65,9 @@ def result_facts(run: Run, result: RunResult) -> dict[str, Any]:
         "relations": result.relations,
         "run_directory": run.directory.folder.shown,
         "seconds": result.seconds,
-        "evaluation": None if result.evaluation is None else result.evaluation.facts(),
+        "evaluation": None
+        if result.evaluation is None
+        else f"{run.directory.internal.shown}/evaluation.json",
     }
 
 

@@ -48,18 +48,20 @@ class FoundColumn:
         name: as it is stored.
         type: that a schema may declare; None where there is none.
         why: there is none, in words that name the stored type.
+        partition: it is a folder's key, whose values are text until a type is declared.
     """
 
     name: str
     type: str | None
     why: str = ""
+    partition: bool = False
 
 
 def read_parquet_types(path: str) -> tuple[FoundColumn, ...]:
     """Reads names and types from one footer; folders like `day=2024-01-01` add a column of text each.
 
     Guarantees: a function of the columns' names and types and of the keys of partition folders; neither a value, a
-    statistic nor the writer's metadata is in it (tests/unit/test_init.py).
+    statistic nor the writer's metadata is in it (tests/unit/cli/test_init.py).
 
     Raises:
         InputError: there is no Parquet file, or it is a table whose log says which files count.
@@ -91,7 +93,7 @@ def read_parquet_types(path: str) -> tuple[FoundColumn, ...]:
             field="input.path",
         ) from None
     columns = [_of_arrow(field.name, field.type, legacy) for field in schema if field.name not in keys]
-    return (*columns, *(FoundColumn(name=key, type="string") for key in dict.fromkeys(keys)))
+    return (*columns, *(FoundColumn(name=key, type="string", partition=True) for key in dict.fromkeys(keys)))
 
 
 def read_catalog_types(session: SparkSession, table: str) -> tuple[FoundColumn, ...]:

@@ -11,6 +11,9 @@ from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.spark.generate import CLOSURE_BYTES, ShippedPlan
 from spark_dp.spark.write import OutputMode, require_writable
 
+PUBLISHED = "manifest.json"
+"""In the run's private state: the manifest as it was published."""
+
 
 def require_output(run: Run) -> None:
     """Refuses, before anything is spent, an output that could not be written in the end.
@@ -36,10 +39,18 @@ def shipped(run: Run, modelled: Artefact) -> ShippedPlan:
     return ShippedPlan(None, run.directory.folder.child(MODEL).uri_of("sampling.npz"))
 
 
-def own_manifest(run: Run, statement: dict[str, Any]) -> dict[str, Any]:
-    """The output's manifest where this run wrote it, else nothing: what another wrote there is not ours to release."""
-    found = manifest_there(run)
-    return found if found.get("privacy", {}).get("run_id") == statement["run_id"] else {}
+def remember_manifest(run: Run, manifest: bytes) -> None:
+    """Keeps what this run writes into its output, for what is there later may be another's."""
+    run.directory.state.write(PUBLISHED, manifest)
+
+
+def own_manifest(run: Run) -> dict[str, Any]:
+    """The output's manifest where it is, byte for byte, what this run wrote; else nothing.
+
+    What another wrote there, or changed there, is not ours to release.
+    """
+    written = run.directory.state.read(PUBLISHED)
+    return dict(json.loads(written)) if written is not None and written == run.output.manifest() else {}
 
 
 def earlier_runs(run: Run, statement: dict[str, Any]) -> list[dict[str, Any]]:

@@ -166,8 +166,8 @@ class Progress:
                 following.close()
                 self._stages.pop()
                 self._rest()
-                self.seconds[name] = self.seconds.get(name, 0.0) + self.clock() - start
-        took = self.seconds[name]
+                took = self.clock() - start
+                self.seconds[name] = self.seconds.get(name, 0.0) + took
         self._note("stage-end", f"{name}: done in {took:.1f} s", stage=name, seconds=took)
 
     def meter(self, what: str, unit: str) -> Meter:

@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from spark_dp.errors import ConfigurationError, DomainTooLargeError, InputError, nearest
 from spark_dp.files import Folder
 from spark_dp.graphical.model import GraphicalModel
-from spark_dp.pipeline.artefacts import read_schema, read_statement
+from spark_dp.pipeline.artefacts import (
+    read_schema,
+    read_statement,
+    require_same_release,
+)
 from spark_dp.pipeline.run_directory import Artefact, RunDirectory
 from spark_dp.schema.codec import encode
 from spark_dp.schema.columns import Column
@@ -195,7 +199,7 @@ def _artefacts(place: str) -> tuple[Artefact, Artefact]:
             continue
         measured = directory.find(f"{name.rpartition('model')[0]}measurements")
         if "model.npz" in modelled.files and measured is not None:
-            return modelled, measured
+            return require_same_release(modelled, measured), measured
     raise InputError(
         f"{folder.shown!r} holds no released model. Nothing was spent. Give a run directory (run.directory/run.key), its "
         "released/ folder or the model folder beside its measurements, after `spark-dp fit` or `run`.",

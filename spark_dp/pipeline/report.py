@@ -32,6 +32,7 @@ def report_text(
         f"  {statement['promise']}",
         f"  Each {statement['unit']} counts with the weight of at most {statement['max_rows_per_unit']} rows. "
         f"Run {statement['run_id']}, mechanism {statement['mechanism']}.",
+        *_earlier_lines(manifest.get("earlier_runs", [])),
         "",
         "What was asked",
         f"  {'query':28} {'marginals':>9} {'cells':>9} {'noise, rows (σ)':>16}",
@@ -56,6 +57,16 @@ def report_text(
     return "\n".join(lines) + "\n"
 
 
+def _earlier_lines(earlier: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not earlier:
+        return []
+    return [
+        f"  The output also holds partitions of {len(earlier)} earlier {'run' if len(earlier) == 1 else 'runs'}, "
+        "whose cost for the same units adds up with the above:",
+        *(f"    run {run['run_id']}: {run['promise']}" for run in earlier),
+    ]
+
+
 def _usage(statement: Mapping[str, Any]) -> list[str]:
     rows = (
         "each row counts once"
@@ -67,7 +78,7 @@ def _usage(statement: Mapping[str, Any]) -> list[str]:
         "rows than that, shares of the full table differ. Of relations, those named above are kept, as far as the noise",
         "and the bins allow; all others are as if by chance. Values are spread evenly within their bin. Counts below a",
         "few σ are noise. Do not look for single persons or rare combinations: the rows are drawn from a model.",
-        "Choosing the relations was charged too: the ledger's history lists every query.",
+        "What was asked to choose relations, if anything, was charged too: the ledger's history lists every query.",
     ]
 
 

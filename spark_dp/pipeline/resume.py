@@ -6,7 +6,7 @@ import json
 from typing import Final
 
 from spark_dp.errors import ConfigurationError, SparkDPError
-from spark_dp.pipeline.artefacts import MEASUREMENTS
+from spark_dp.pipeline.artefacts import MEASUREMENTS, MODEL, require_same_release
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.ledger_marks import keep_head, seen_head
 from spark_dp.pipeline.run import Run
@@ -96,6 +96,11 @@ def measurements_of(run: Run) -> Artefact:
     found = run.directory.require(MEASUREMENTS, made_by="measure")
     require_same_settings(run, found)
     return found
+
+
+def model_of(run: Run, measured: Artefact) -> Artefact:
+    """The model of these measurements, or an error that says what to do."""
+    return require_same_release(run.directory.require(MODEL, made_by="fit"), measured)
 
 
 def require_same_settings(run: Run, found: Artefact) -> None:

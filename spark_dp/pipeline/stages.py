@@ -46,6 +46,7 @@ from spark_dp.pipeline.output import (
     is_ours,
     manifest_there,
     own_manifest,
+    remember_manifest,
     rows_to_generate,
     shipped,
 )
@@ -56,6 +57,7 @@ from spark_dp.pipeline.resume import (
     begin,
     give_back,
     measurements_of,
+    model_of,
     remember,
     replayed,
     require_affordable,
@@ -174,7 +176,7 @@ def fit(run: Run) -> Artefact:
     )
     if not said.converged:
         run.progress.warn("the fit did not converge; the model is valid and private, but not the best one")
-    return run.directory.commit(MODEL, model_files(fitted.model, said), inputs=inputs)
+    return run.directory.commit(MODEL, model_files(fitted.model, said, measured.digest), inputs=inputs)
 
 
 def generate(run: Run) -> dict[str, Any]:
@@ -183,7 +185,8 @@ def generate(run: Run) -> dict[str, Any]:
     Returns:
         The output's manifest.
     """
-    measured, modelled = measurements_of(run), run.directory.require(MODEL, made_by="fit")
+    measured = measurements_of(run)
+    modelled = model_of(run, measured)
     generated = run.config.generate_settings()
     digest = digest_of({"model": modelled.digest, "settings": generated})
     recover(run.output)
@@ -210,6 +213,7 @@ def generate(run: Run) -> dict[str, Any]:
     manifest = manifest_of(
         statement, rows=rows, generated=generated, digest=digest, earlier=earlier_runs(run, statement)
     )
+    remember_manifest(run, manifest)
     publish(run.output, manifest)  # the old table or the new one, nothing between
     return dict(json.loads(manifest))
 
@@ -220,13 +224,14 @@ def report(run: Run) -> str:
     Returns:
         The text.
     """
-    measured, modelled = measurements_of(run), run.directory.require(MODEL, made_by="fit")
+    measured = measurements_of(run)
+    modelled = model_of(run, measured)
     statement, measurements, schema = (
         read_statement(measured),
         read_measurements(measured),
         read_schema(measured),
     )
-    fitted, manifest = modelled.json("fit.json"), own_manifest(run, statement)
+    fitted, manifest = modelled.json("fit.json"), own_manifest(run)
     text = report_text(
         statement=statement, measurements=measurements, schema=schema, fitted=fitted, manifest=manifest
     )

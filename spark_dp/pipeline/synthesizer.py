@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.model import GraphicalModel
 from spark_dp.pipeline import stages
-from spark_dp.pipeline.artefacts import MODEL
 from spark_dp.pipeline.config import RunConfig, load_config
+from spark_dp.pipeline.config_sections import LARGEST_SEED
 from spark_dp.pipeline.output import rows_to_generate, shipped
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.pipeline.progress import Progress
+from spark_dp.pipeline.resume import measurements_of, model_of
 from spark_dp.pipeline.run import Run
 from spark_dp.spark.generate import generate_table
 
@@ -56,7 +58,16 @@ class Synthesizer:
         Args:
             table: a Spark frame with the schema's columns and the unit's; what `input` names where None.
                 `input.filter` applies to it too.
+
+        Raises:
+            ConfigurationError: the table is no Spark frame.
         """
+        if table is not None and not hasattr(table, "sparkSession"):
+            raise ConfigurationError(
+                f"fit() was given a {type(table).__name__}. Nothing was read or spent. Give a Spark frame, such as "
+                "spark.createDataFrame(...), or nothing to measure what `input` names.",
+                field="table",
+            )
         session = table.sparkSession if table is not None else None
         run = Run(self.config, self.progress, table=table, session=session)
         with self.progress.stage("measure", "bound, count, and add noise"):
@@ -66,12 +77,18 @@ class Synthesizer:
         return SyntheticModel(self.config, run.spark())
 
 
+LARGEST_ROWS = 2**53
+
+
 @dataclass(frozen=True, slots=True)
 class SyntheticModel:
     """A fitted model: all that it gives is post-processing, and free."""
 
     config: RunConfig
     session: SparkSession
+
+    def __repr__(self) -> str:
+        return f"SyntheticModel(run {self.config.run.key!r}, {len(self.config.schema.columns)} columns)"
 
     @property
     def epsilon(self) -> float:
@@ -86,7 +103,8 @@ class SyntheticModel:
     @property
     def model(self) -> GraphicalModel:
         """The graphical model, for marginals of any columns."""
-        found = self._run().directory.require(MODEL, made_by="fit")
+        run = self._run()
+        found = model_of(run, measurements_of(run))
         return GraphicalModel.from_bytes(found.files["model.npz"])
 
     def sample(self, rows: int | None = None, seed: int | None = None) -> DataFrame:
@@ -95,9 +113,14 @@ class SyntheticModel:
         Args:
             rows: how many; the configuration's, or the noisy bounded total, where None.
             seed: of the generation; the configuration's where None.
+
+        Raises:
+            ConfigurationError: rows or seed is no whole number in range.
         """
+        _require_whole("rows", rows, LARGEST_ROWS)
+        _require_whole("seed", seed, LARGEST_SEED)
         run = self._run()
-        modelled = run.directory.require(MODEL, made_by="fit")
+        modelled = model_of(run, measurements_of(run))
         return generate_table(
             self.session,
             shipped(run, modelled),
@@ -112,3 +135,12 @@ class SyntheticModel:
 
     def _run(self) -> Run:
         return Run(self.config, Progress(None), session=self.session)
+
+
+def _require_whole(name: str, value: object, most: int) -> None:
+    if value is None or (type(value) is int and 0 <= value <= most):
+        return
+    raise ConfigurationError(
+        f"sample() was given {name} = {value!r}. Nothing was spent. Give a whole number from 0 to {most}.",
+        field=name,
+    )

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from spark_dp.errors import BudgetError, ConfigurationError, SparkDPError
+from spark_dp.errors import BudgetError, ConfigurationError, InputError, SparkDPError, nearest
 from spark_dp.pipeline.config import RunConfig
+from spark_dp.pipeline.init_types import read_parquet_types
 from spark_dp.pipeline.output import require_output
 from spark_dp.pipeline.planning import RunPlan, plan_run
-from spark_dp.pipeline.preflight import require_input, require_own_key, require_run_directory
+from spark_dp.pipeline.preflight import local_input, require_input, require_own_key, require_run_directory
 from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.run import Run
 from spark_dp.privacy.account_views import AccountView
@@ -99,7 +100,8 @@ def validate(load: Callable[[], RunConfig]) -> Validation:
         config = loaded[0]
         found.check("plan", lambda: _plan(plan_run(config)))
         _check_account(found, config)
-        found.check("input", lambda: _input(config))
+        if found.check("input", lambda: _input(config)):
+            found.check("columns", lambda: _columns(config))
         try:
             run = Run(config, Progress(None))
         except SparkDPError as error:
@@ -108,6 +110,9 @@ def validate(load: Callable[[], RunConfig]) -> Validation:
             )
         else:
             _check_places(found, run)
+    else:
+        for name in ("plan", "account", "input", "output", "run directory"):
+            found.skip(name, "it needs the configuration")
     settings = loaded[0].spark if loaded else {}
     remote = bool(os.environ.get("SPARK_REMOTE") or settings.get("spark.remote"))
     found.check("python", _python)
@@ -203,6 +208,34 @@ def _plan(planned: RunPlan) -> str:
 
 def _input(config: RunConfig) -> str | None:
     return f"{config.input.path} is there" if require_input(config) else None
+
+
+def _columns(config: RunConfig) -> str | None:
+    """Compares names and types with one file's, as `init` reads them; what Spark finds when it reads is what counts."""
+    if local_input(config) is None or config.input.format != "parquet":
+        return None
+    have = {column.name: column for column in read_parquet_types(str(config.input.path))}
+    unit = config.privacy.unit.columns
+    for name, field in [
+        *((n, "privacy.unit.column") for n in unit),
+        *((n, f"schema.{n}") for n in config.schema.names),
+    ]:
+        if name not in have:
+            raise InputError(
+                f"The table has no column {name!r} ({field}). Nothing was spent. Choose one of: {', '.join(have)}."
+                f"{nearest(name, have)}",
+                field=field,
+            )
+    for column in config.schema.columns:
+        found = have[column.name]
+        if found.partition or column.type.holds(found.type):
+            continue
+        raise InputError(
+            f"Column {column.name!r} is declared as {column.type}, and the table has it as {found.type or found.why}. Nothing was "
+            f"spent. Change schema.{column.name}.type, or cast the column when the table is written.",
+            field=f"schema.{column.name}.type",
+        )
+    return f"{len(config.schema.names)} of the table's {len(have)} columns, in their stored types"
 
 
 def _python() -> str:

@@ -7,6 +7,7 @@ account's row on PostgreSQL (SELECT FOR UPDATE). Where it takes several, the ord
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from spark_dp.errors import LedgerError, SparkDPError, TransientError
 from spark_dp.privacy.ledger_schema import VERSION, meta, metadata
 
 LOCK_SECONDS: Final = 60
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NOTHING: Final = "Nothing was spent and nothing was read."
 RESTORE: Final = "Restore the ledger from a copy (docs/ledger.md says how)."
 
@@ -122,6 +124,12 @@ def _resolve(url: str) -> sa.URL:
     """Reads a ledger's URL, also from the environment. It may hold a password and is never shown."""
     if url.startswith("env:"):
         name = url.removeprefix("env:")
+        if not _VARIABLE.fullmatch(name):
+            raise LedgerError(
+                f"privacy.ledger begins with env: and does not go on with a variable's name. {NOTHING} Write env:NAME, or "
+                "the URL alone.",
+                field="privacy.ledger",
+            )
         value = os.environ.get(name)
         if not value:
             raise LedgerError(

@@ -102,6 +102,16 @@ class StorageType:
     def is_timestamp(self) -> bool:
         return self.name in ("timestamp", "timestamp_ntz")
 
+    def holds(self, stored: str | None) -> bool:
+        """Whether every value of a stored type, by its name here, is one of this type: the same, or a narrower one."""
+        wider = {
+            "short": ("byte",),
+            "integer": ("byte", "short"),
+            "long": ("byte", "short", "integer"),
+            "double": ("float",),
+        }
+        return stored == str(self) or stored in wider.get(self.name, ())
+
     @property
     def is_discrete(self) -> bool:
         """Whether single values of the type may be declared."""

@@ -41,7 +41,7 @@ def told_without_values(doing: str, *, field: str = "input", files: Sequence[str
         TransientError: anything else the engine failed with.
     """
     try:
-        with _nothing_logged():
+        with nothing_logged():
             yield
     except SparkDPError:
         raise
@@ -50,7 +50,7 @@ def told_without_values(doing: str, *, field: str = "input", files: Sequence[str
 
 
 @contextmanager
-def _nothing_logged() -> Iterator[None]:
+def nothing_logged() -> Iterator[None]:
     """Keeps PySpark's own loggers quiet: they write the message, with the cell at fault, to standard error."""
     try:
         from pyspark.logger import PySparkLogger

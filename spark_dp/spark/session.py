@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from spark_dp.errors import ConfigurationError
 
@@ -105,6 +105,15 @@ def require_java() -> None:
         )
 
 
+def open_engine_log(mode: str) -> IO[Any]:
+    """Opens the file that SPARK_DP_ENGINE_LOG names, for its owner alone; nowhere where it names none."""
+
+    def private(path: str, flags: int) -> int:
+        return os.open(path, flags, 0o600)
+
+    return open(os.environ.get(ENGINE_LOG, os.devnull), mode, opener=private)
+
+
 @contextmanager
 def _engine_errors_apart(settings: Mapping[str, str]) -> Iterator[None]:
     """Starts a local Spark with its standard error apart from ours.
@@ -118,7 +127,7 @@ def _engine_errors_apart(settings: Mapping[str, str]) -> Iterator[None]:
         return
     sys.stderr.flush()
     ours = os.dup(2)
-    with Path(os.environ.get(ENGINE_LOG, os.devnull)).open("ab") as log:
+    with open_engine_log("ab") as log:
         os.dup2(log.fileno(), 2)
     try:
         yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spark_dp.errors import ConfigurationError, InputError, nearest
 from spark_dp.schema.table import TableSchema
 from spark_dp.schema.types import StorageType
-from spark_dp.spark.failures import condition_of, told_without_values
+from spark_dp.spark.failures import condition_of, nothing_logged, told_without_values
 from spark_dp.spark.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -106,12 +106,13 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
             field="input.filter",
         )
     try:
-        kept = rows.where(condition)
-        _ = kept.schema
+        with nothing_logged():
+            kept = rows.where(condition)
+            _ = kept.schema
     except Exception as error:
         raise ConfigurationError(
-            f"input.filter is not a condition that Spark understands on this table ({_kind(error)}). "
-            "Nothing was read or spent. Write a condition on the table's columns, such as age > 17; quote odd names: "
+            f"input.filter is not a condition that Spark understands on this table ({_kind(error)}). Nothing was read or "
+            f"spent. Write a condition on the table's columns ({', '.join(rows.columns)}), such as age > 17; quote odd names: "
             "`a name`.",
             field="input.filter",
         ) from None

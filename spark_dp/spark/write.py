@@ -7,6 +7,7 @@ rename: there the output goes to a new path, and its manifest, written last, say
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,12 +97,12 @@ def _require_allowed(output: Output) -> None:
         )
     if (
         output.mode is OutputMode.OVERWRITE_PARTITIONS
-        and output.manifest() is None
+        and not _says_what_it_is(output.manifest())
         and not output.folder.is_empty()
     ):
         raise OutputExistsError(
-            f"output.path {output.path!r} holds data without a {MANIFEST}, and output.mode 'overwrite_partitions' would "
-            "leave some of it under this run's promise. Nothing was changed. Choose a path of its own for synthetic data.",
+            f"output.path {output.path!r} holds data without a {MANIFEST} that can be read, and output.mode "
+            "'overwrite_partitions' would leave some of it under this run's promise. Nothing was changed. Choose a path of its own for synthetic data.",
             field="output.path",
         )
     if output.mode is OutputMode.ERROR and not output.folder.is_empty():
@@ -110,6 +111,16 @@ def _require_allowed(output: Output) -> None:
             "Choose another path, or mode: overwrite.",
             field="output.path",
         )
+
+
+def _says_what_it_is(manifest: bytes | None) -> bool:
+    """Whether a manifest states the promise of what is there, and of what was there before it."""
+    try:
+        found = json.loads(manifest or b"null")
+        stated = [found["privacy"], *found["earlier_runs"]]
+        return all(isinstance(s["run_id"], str) and isinstance(s["promise"], str) for s in stated)
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _require_place(output: Output) -> None:

@@ -85,6 +85,7 @@ def settings(site: Site) -> dict[str, str]:
         "SPARK_DP_PROPERTIES": str(ROOT / "conf" / "spark" / "local.conf"),
         "SPARK_DP_FIRST_DAY": FIRST,
         "SPARK_DP_RETRY_SECONDS": "5",
+        "SPARK_DP_LEDGER_FROM": "airflow",
         "SPARK_HOME": str(SPARK_HOME),
         "PYSPARK_PYTHON": sys.executable,
         "PATH": f"{SPARK_HOME}/bin{os.pathsep}{os.environ['PATH']}",

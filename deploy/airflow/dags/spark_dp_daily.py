@@ -21,7 +21,7 @@ from spark_dp_tasks import SparkDPCommandOperator, SparkDPSubmitOperator
 
 # Where the project lies on the machines that run tasks, with dist/ as `make package` leaves it.
 HOME = os.environ.get("SPARK_DP_HOME", "/opt/spark-dp")
-# Its configuration says `privacy.ledger: env:SPARK_DP_SECRET_LEDGER`; what changes from day to day is set below.
+# What changes from day to day, and where the ledger is, is set below.
 CONFIG = os.environ.get("SPARK_DP_CONFIG", f"{HOME}/conf/runs/flights.yaml")
 # Has spark-dp installed, for the stages that need no Spark. The unpacked dist/environment.tar.gz will do.
 PYTHON = os.environ.get("SPARK_DP_PYTHON", f"{HOME}/environment/bin/python")
@@ -40,6 +40,7 @@ WAIT = timedelta(seconds=int(os.environ.get("SPARK_DP_RETRY_SECONDS", "300")))
 KEY = "{{ data_interval_start | ds }}"
 OUTCOME = f"{RUNS}/{KEY}/state/outcome.json"
 SETTINGS = {
+    "privacy.ledger": "env:SPARK_DP_SECRET_LEDGER",
     "run.key": KEY,
     "run.directory": RUNS,
     "input.path": f"{INPUT}/day={KEY}",
@@ -48,6 +49,9 @@ SETTINGS = {
 ARGUMENTS = [CONFIG, *(part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}"))]
 # Airflow masks the value of a variable, and of a setting, whose name holds the word 'secret'.
 LEDGER = {"SPARK_DP_SECRET_LEDGER": "{{ var.value.spark_dp_secret_ledger }}"}
+# On YARN and Kubernetes Airflow's provider would put it on spark-submit's command line, which others on the machine may
+# list: there the cluster holds the secret. `airflow` hands it over, for a driver that runs beside the task.
+LEDGER_FROM = os.environ.get("SPARK_DP_LEDGER_FROM", "cluster")
 
 
 def on_spark(stage: str) -> SparkDPSubmitOperator:
@@ -62,7 +66,7 @@ def on_spark(stage: str) -> SparkDPSubmitOperator:
         properties_file=PROPERTIES,
         conf={"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file://{LOG4J}"},
         name=f"spark-dp {stage} {KEY}",
-        env_vars=LEDGER,
+        env_vars=LEDGER if LEDGER_FROM == "airflow" else None,
         outcome=OUTCOME,
     )
 
