@@ -33,7 +33,8 @@ def validate(
 ) -> None:
     """Checks everything that needs no data, and goes on after a problem where it can. Free.
 
-    A configuration is read up to its first mistake. Then: plan, ledger and account, input's path, output, run directory and key, Python, PySpark and Java.
+    A configuration is read up to its first mistake. Then:
+    plan, ledger and account, input's path, output, run directory and key, Python, PySpark and Java.
     Exits as the first problem would end the run.
     """
     from spark_dp.pipeline.validation import validate as look

@@ -216,23 +216,23 @@ def _columns(config: RunConfig) -> str | None:
         return None
     have = {column.name: column for column in read_parquet_types(str(config.input.path))}
     unit = config.privacy.unit.columns
-    for name, field in [
+    for name, setting in [
         *((n, "privacy.unit.column") for n in unit),
         *((n, f"schema.{n}") for n in config.schema.names),
     ]:
         if name not in have:
             raise InputError(
-                f"The table has no column {name!r} ({field}). Nothing was spent. Choose one of: {', '.join(have)}."
+                f"The table has no column {name!r} ({setting}). Nothing was spent. Choose one of: {', '.join(have)}."
                 f"{nearest(name, have)}",
-                field=field,
+                field=setting,
             )
     for column in config.schema.columns:
         found = have[column.name]
         if found.partition or column.type.holds(found.type):
             continue
         raise InputError(
-            f"Column {column.name!r} is declared as {column.type}, and the table has it as {found.type or found.why}. Nothing was "
-            f"spent. Change schema.{column.name}.type, or cast the column when the table is written.",
+            f"Column {column.name!r} is declared as {column.type}, and the table has it as {found.type or found.why}. "
+            f"Nothing was spent. Change schema.{column.name}.type, or cast the column when the table is written.",
             field=f"schema.{column.name}.type",
         )
     return f"{len(config.schema.names)} of the table's {len(have)} columns, in their stored types"

@@ -112,8 +112,8 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     except Exception as error:
         raise ConfigurationError(
             f"input.filter is not a condition that Spark understands on this table ({_kind(error)}). Nothing was read or "
-            f"spent. Write a condition on the table's columns ({', '.join(rows.columns)}), such as age > 17; quote odd names: "
-            "`a name`.",
+            f"spent. Write a condition on the table's columns ({', '.join(rows.columns)}), such as age > 17; quote "
+            "odd names: `a name`.",
             field="input.filter",
         ) from None
     return kept

@@ -102,7 +102,8 @@ def _require_allowed(output: Output) -> None:
     ):
         raise OutputExistsError(
             f"output.path {output.path!r} holds data without a {MANIFEST} that can be read, and output.mode "
-            "'overwrite_partitions' would leave some of it under this run's promise. Nothing was changed. Choose a path of its own for synthetic data.",
+            "'overwrite_partitions' would leave some of it under this run's promise. Nothing was changed. Choose a "
+            "path of its own for synthetic data.",
             field="output.path",
         )
     if output.mode is OutputMode.ERROR and not output.folder.is_empty():

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from support.visits import Site, visits
 
+from spark_dp.cli import cli
 from spark_dp.errors import (
     BudgetExceededError,
     ConfigurationError,
     InputChangedError,
+    InputError,
     OutputExistsError,
 )
 from spark_dp.pipeline import stages
 from spark_dp.pipeline.inputs import open_input
+from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.runner import run_all
+from spark_dp.pipeline.synthesizer import Synthesizer, SyntheticModel
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
@@ -81,18 +87,71 @@ def test_two_accounts_may_share_a_run_directory_and_a_key(site, spark):
     assert all(p.read_bytes() == content for p, content in first.items())
 
 
-def test_a_report_takes_nothing_from_a_manifest_that_this_run_did_not_write(site, spark):
+@pytest.mark.parametrize("changed", [{"rows": 123456789}, {"seed": "0; audited by X"}, {"earlier_runs": 5}])
+def test_a_report_takes_nothing_from_a_manifest_that_is_not_as_this_run_wrote_it(site, spark, changed):
     run_all(site.run(spark))
     manifest = site.output / "_manifest.json"
-    theirs = json.loads(manifest.read_text()) | {"rows": 123456789}
-    theirs["privacy"]["run_id"] = "another"
-    manifest.write_text(json.dumps(theirs))
-    assert "123,456,789" not in stages.report(site.run(None))
-    theirs["privacy"]["run_id"] = json.loads(site.released()["measurements/measurements.json"])["statement"][
-        "run_id"
-    ]
-    manifest.write_text(json.dumps(theirs))
-    assert "123,456,789" in stages.report(site.run(None))
+    ours = manifest.read_text()
+    assert f"{json.loads(ours)['rows']:,} synthetic rows" in stages.report(site.run(None))
+    manifest.write_text(json.dumps(json.loads(ours) | changed))
+    told = stages.report(site.run(None))
+    page = (site.run_folder / "released" / "report" / "report.html").read_text()
+    assert not any(theirs in said for theirs in ("123,456,789", "audited") for said in (told, page))
+    assert "synthetic rows" not in told
+
+
+def test_a_model_of_other_measurements_is_not_released_under_this_promise(tmp_path, spark):
+    site = Site.make(tmp_path, epsilon=10)
+    run_all(site.run(spark))
+    stages.measure(site.run(spark, "run.key=second", "privacy.epsilon=3"))
+    stages.fit(site.run(None, "run.key=second", "privacy.epsilon=3"))
+    shutil.rmtree(site.run_folder / "released" / "model")
+    shutil.copytree(
+        site.folder / "runs" / "second" / "released" / "model", site.run_folder / "released" / "model"
+    )
+    for stage in (stages.report, stages.generate):
+        with pytest.raises(InputError, match="was not fitted to the measurements"):
+            stage(site.run(spark))
+    done = CliRunner().invoke(cli, ["query", str(site.run_folder), "--by", "ward"])
+    assert (done.exit_code, "was not fitted" in done.output) == (65, True)
+
+
+def test_a_run_with_an_evaluation_says_where_its_figures_are_and_not_what_they_are(site, spark, monkeypatch):
+    monkeypatch.setattr("spark_dp.pipeline.run.open_session", lambda *_, **__: spark)
+    monkeypatch.setattr("spark_dp.pipeline.run.require_same_environment", lambda _: None)
+    command = ["run", str(site.config_file()), "--set", "evaluate.against_input=true"]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 0, done.output
+    assert "internal/evaluation.html" in done.output
+    assert "total variation" not in done.output
+    again = CliRunner().invoke(cli, [*command, "--json", "--quiet"])
+    assert json.loads(again.stdout)["evaluation"].endswith("internal/evaluation.json")
+    shown = CliRunner().invoke(cli, ["evaluate", *command[1:]])
+    assert "total variation" in shown.output
+
+
+@pytest.mark.parametrize("theirs", [b"{}", b"no JSON", b'{"privacy": {}, "earlier_runs": []}'])
+def test_partitions_are_not_overwritten_under_a_manifest_that_cannot_be_read(tmp_path, spark, theirs):
+    site = Site.make(tmp_path, epsilon=10)
+    by_ward = ("output.partition_by=[ward]", "output.mode=overwrite_partitions")
+    run_all(site.run(spark, *by_ward))
+    (site.output / "_manifest.json").write_bytes(theirs)
+    spent = site.account().spent_rho
+    with pytest.raises(OutputExistsError, match="can be read"):
+        run_all(site.run(spark, *by_ward, "run.key=second"))
+    assert site.account().spent_rho == spent
+
+
+@pytest.mark.parametrize("rows", [-1, 1.5, "abc", True])
+def test_a_sample_of_no_whole_number_of_rows_is_refused(site, spark, rows):
+    with pytest.raises(ConfigurationError, match="whole number"):
+        SyntheticModel(site.config(), spark).sample(rows=rows)
+
+
+def test_a_fit_of_something_else_than_a_frame_is_refused(site):
+    with pytest.raises(ConfigurationError, match="Spark frame"):
+        Synthesizer(site.config(), Progress(None)).fit([1, 2])
+    assert site.account().spent_rho == 0
 
 
 def test_partitions_are_not_overwritten_among_rows_that_are_not_ours(site, spark):

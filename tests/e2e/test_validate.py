@@ -157,3 +157,17 @@ def test_the_text_names_every_check_and_counts_the_problems(site):
     done = CliRunner().invoke(cli, ["validate", str(site.config_file()), "--set", "privacy.epsilon=3"])
     assert "FAILED   budget" in done.stdout
     assert "1 problem. Nothing was read or spent." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("schema.nope={type: boolean}", "'nope'"),
+        ("schema.cost.type=long", "decimal(10,2)"),
+        ("privacy.unit.column=persn", "'persn'"),
+    ],
+)
+def test_columns_that_the_table_has_not_are_found_before_spark_starts(site, override, named):
+    done = CliRunner().invoke(cli, ["validate", str(site.config_file()), "--set", override])
+    assert done.exit_code != 0
+    assert named in next(line for line in done.output.splitlines() if line.split()[1:2] == ["columns"])

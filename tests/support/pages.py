@@ -93,7 +93,7 @@ def release(
         },
         "measurements": tuple(measurements),
         "schema": schema,
-        "fitted": json.loads(model_files(found.model, found.convergence)["fit.json"]),
+        "fitted": json.loads(model_files(found.model, found.convergence, "m")["fit.json"]),
         "model": found.model,
         "manifest": {"rows": 100_000, "seed": 7, "earlier_runs": []},
     }

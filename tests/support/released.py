@@ -38,6 +38,6 @@ def release(folder: Path, schema: TableSchema, counts: NDArray[np.int64], clique
     ]
     fitted = estimate(schema.domain, measurements, max_cells=10**6)
     run = RunDirectory.open(str(folder), "key")
-    run.commit(MEASUREMENTS, measurement_files(measurements, schema, STATEMENT), inputs="m")
-    run.commit(MODEL, model_files(fitted.model, fitted.convergence), inputs="f")
+    made = run.commit(MEASUREMENTS, measurement_files(measurements, schema, STATEMENT), inputs="m")
+    run.commit(MODEL, model_files(fitted.model, fitted.convergence, made.digest), inputs="f")
     return folder / "key"
