@@ -136,7 +136,9 @@ def test_a_setting_that_spark_refuses_is_told(site):
         what="a wrong setting", code=78, says=("Spark did not start", "spark:", "SPARK_DP_ENGINE_LOG")
     )
     config = site.config_file()
-    config.write_text(config.read_text().replace("spark: {", "spark: {spark.driver.memory: much, "))
+    config.write_text(
+        config.read_text().replace("spark: {", "spark: {spark.driver.extraJavaOptions: -XX:NoSuchOption, ")
+    )
     code, said = run(site, "run", str(config))
     assert code == mistake.code, said
     require_useful(said, mistake)

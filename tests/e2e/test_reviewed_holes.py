@@ -207,7 +207,7 @@ def test_a_unit_that_the_ledger_could_not_tell_from_another_is_refused(site, nam
 def test_settings_of_spark_that_change_what_is_read_are_refused(site, setting):
     with pytest.raises(ConfigurationError) as refused:
         site.config(f'spark={{{setting}: "true"}}')
-    assert refused.value.field == "spark"
+    assert refused.value.field == f"spark.{setting}"
     assert site.config('spark={spark.sql.shuffle.partitions: "3"}').spark
 
 

@@ -10,7 +10,10 @@ from spark_dp.spark.write import MANIFEST, Output, OutputMode, publish, recover,
 
 pytestmark = pytest.mark.spark
 
-OLD, NEW = b'{"made": "before"}', b'{"made": "now"}'
+OLD, NEW = (
+    b'{"made": "%s", "privacy": {"run_id": "%s", "promise": "p"}, "earlier_runs": []}' % (when, when)
+    for when in (b"before", b"now")
+)
 
 
 @pytest.fixture
