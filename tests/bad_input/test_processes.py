@@ -137,7 +137,10 @@ def test_a_setting_that_spark_refuses_is_told(site):
     )
     config = site.config_file()
     config.write_text(
-        config.read_text().replace("spark: {", "spark: {spark.eventLog.enabled: \"true\", spark.eventLog.dir: \"file:///nowhere/at/all\", ")
+        config.read_text().replace(
+            "spark: {",
+            'spark: {spark.eventLog.enabled: "true", spark.eventLog.dir: "file:///nowhere/at/all", ',
+        )
     )
     code, said = run(site, "run", str(config))
     assert code == mistake.code, said
