@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ SETTINGS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.adaptive.enabled": "false",
     "spark.driver.memory": "1g",
-    # One pool of Python workers for all drivers: a new one imports everything again.
-    "spark.sql.artifact.isolation.enabled": "false",
+    # Tables of a few rows: compiling a plan takes longer than running it as it is.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.ui.retainedJobs": "10",
     "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
 }
 
@@ -41,7 +44,8 @@ def connect_server(folder: Path, master: str = "local[2]") -> Iterator[str]:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:
             _wait_for(port, server, folder / "connect.log")
-            yield f"sc://127.0.0.1:{port}"
+            # One session for all drivers: each session has Python workers of its own, which import everything again.
+            yield f"sc://127.0.0.1:{port}/;user_id=tests;session_id={uuid.uuid4()}"
         finally:
             server.send_signal(signal.SIGTERM)
             try:

@@ -23,8 +23,8 @@ import sqlalchemy as sa
 
 HEARTBEAT = "spark-dp lease"
 _FILES = (
-    (r"state/answers/[0-9a-f]{32}/specifications/0*(\d+)-.*", r"specification \1"),
-    (r"state/answers/[0-9a-f]{32}/answers/0*(\d+)-.*", r"answer \1"),
+    (r"answers/[0-9a-f]{32}/specifications/0*(\d+)-.*", r"specification \2"),
+    (r"answers/[0-9a-f]{32}/answers/0*(\d+)-.*", r"answer \2"),
     (r"\.?ledger-[0-9a-f]{16}\.json", "mark of the ledger"),
 )
 
@@ -86,7 +86,7 @@ def words(path: str) -> str:
     name = re.sub(r"^runs/(?:[^/.][^/]*/)?", "", name)
     name = re.sub(r"\.(staging|discarded)-[0-9a-f]+", r".\1", name)
     for pattern, said in _FILES:
-        name = re.sub(rf"(^|/){pattern}$", rf"\1{said}", name)
+        name = re.sub(rf"(^|state/){pattern}$", rf"\1{said}", name)
     return name
 
 
@@ -114,7 +114,7 @@ def _wrap_ledger(effects: _Effects) -> None:
     names: dict[int, str] = {}
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        compiled = context.compiled_parameters[0] if context and context.compiled_parameters else {}
+        compiled = next(iter(getattr(context, "compiled_parameters", None) or ()), {})
         noted = connection.info.setdefault("noted", [])
         if statement.startswith("INSERT INTO spark_dp_entries"):
             noted.append(_entry(compiled["what"], json.loads(compiled["facts"])["changes"], names))

@@ -19,8 +19,9 @@ from spark_dp.graphical.sampling import SamplingPlan
 from spark_dp.pipeline.artefacts import read_measurements, read_schema
 from spark_dp.pipeline.run_directory import RunDirectory
 from spark_dp.privacy.account_views import AccountView, RunView
-from spark_dp.privacy.answers import Answer, digest
+from spark_dp.privacy.answers import digest
 from spark_dp.privacy.ledger import Ledger, open_account
+from spark_dp.privacy.queries import Answer
 from spark_dp.privacy.sensitivity import Neighbours
 from spark_dp.spark.generate import generate_chunk
 

@@ -61,7 +61,7 @@ def test_a_driver_of_a_run_that_was_given_back_can_do_nothing_more(desk: Desk):
 
 def test_a_run_with_an_answer_is_not_given_back(desk: Desk):
     begun(desk, answered=True)
-    with pytest.raises(LedgerError, match="1 answered queries.*is spent") as refused:
+    with pytest.raises(LedgerError, match=r"1 answered queries.*is spent") as refused:
         desk.ledger.void(DATASET, KEY)
     assert refused.value.exit_code == 77
     assert desk.spent() == BUDGET.rho
