@@ -55,6 +55,16 @@ def walk(drivers: Zygotes, start: Place, folder: Path, group: str, **fault: obje
         return list(pool.map(kill, range(1, len(effects) + 1)))
 
 
+def with_old_output(drivers: Zygotes, measured: Place, folder: Path, mode: str) -> Place:
+    """Copies a measured run, and gives it an output of another seed, with a partition that no run makes."""
+    start = measured.copy(folder, mode=mode)
+    shutil.rmtree(start.output)
+    assert drivers.run(*start.arguments, "--set", "run.seed=9", folder=start.folder).code == 0
+    if mode == "overwrite_partitions":
+        shutil.copytree(start.output / "a=p", start.output / "a=kept")
+    return start
+
+
 def numbered(names: list[str]) -> list[str]:
     """The same, with a number for those that come again."""
     times = [names[: i + 1].count(name) for i, name in enumerate(names)]
@@ -66,14 +76,18 @@ def test_a_driver_killed_before_any_of_its_effects_is_resumed_at_one_charge(driv
     require_as_documented("run", walk(drivers, start, tmp_path, "run"))
 
 
+def test_the_healing_of_a_swap_may_be_killed_as_well(drivers, measured, tmp_path):
+    """One partition is set aside and not yet replaced when the first driver is killed; then those that heal are."""
+    start = with_old_output(drivers, measured, tmp_path / "start", "overwrite_partitions")
+    fault = start.fault("_out.staging/a=q renamed to out/a=q", exchange=False)
+    assert drivers.run(*start.arguments, folder=start.folder, fault=fault).code == -9
+    group = "healing partitions, no exchange"
+    require_as_documented(group, walk(drivers, start, tmp_path, group, exchange=False))
+
+
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchanged", "renamed"])
 @pytest.mark.parametrize("mode", ["overwrite", "overwrite_partitions"])
 def test_the_old_output_stays_until_the_new_one_is_complete(drivers, measured, tmp_path, mode, exchange):
-    start = measured.copy(tmp_path / "start", mode=mode)
-    shutil.rmtree(start.output)
-    seed = (*start.arguments, "--set", "run.seed=9")
-    assert drivers.run(*seed, folder=start.folder).code == 0
-    if mode == "overwrite_partitions":
-        shutil.copytree(start.output / "a=p", start.output / "a=kept")
+    start = with_old_output(drivers, measured, tmp_path / "start", mode)
     group = f"{mode}{'' if exchange else ', no exchange'}"
     require_as_documented(group, walk(drivers, start, tmp_path, group, exchange=exchange))

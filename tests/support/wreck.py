@@ -247,7 +247,7 @@ def _partitions_now(place: Place, before: Mapping[str, bytes], now: Mapping[str,
             assert rows_of(place.output / leaf) == expected, "a partition is neither old nor new"
             fresh += 1
     assert missing <= 1
-    said = f"{fresh} partitions new, {old} old, each whole"
+    said = f"{fresh} partitions new, {old} as before, each whole"
     return f"{said}; 1 set aside, comes back" if missing else said
 
 
