@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import Final
 
-from spark_dp.errors import ConfigurationError, SparkDPError
+from spark_dp.errors import ConfigurationError, SparkDPError, TakenOverError
 from spark_dp.files import Folder
 from spark_dp.pipeline.artefacts import MEASUREMENTS, MODEL, read_statement, require_same_release
 from spark_dp.pipeline.config import RunConfig
@@ -135,6 +135,8 @@ def give_back(run: Run, account: RunAccount) -> None:
     """A failure that answered nothing costs nothing. If the ledger cannot be asked, the reservation stands."""
     try:
         voided = account.void_if_unanswered()
+    except TakenOverError:
+        return
     except SparkDPError:
         run.progress.say("the reservation stands, for the ledger could not be asked; the same key resumes it")
         return

@@ -226,8 +226,12 @@ def publish(output: Output, manifest: bytes) -> None:
             _require_there(output, swap)
             swap.finish_partitions()
             return
-        Folder.open(output.staging).write(MANIFEST, manifest)
-        _require_there(output, swap)
+        try:
+            Folder.open(output.staging).write(MANIFEST, manifest)
+        finally:
+            _require_there(
+                output, swap
+            )  # says why it could not be written, where another driver took it away
         swap.table()
 
 

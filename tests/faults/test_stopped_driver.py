@@ -27,6 +27,9 @@ def said_of(ended) -> str:
         return f"refused: another driver has taken the run over (exit {ended.code})"
     if "is gone: another driver of this run" in ended.said:
         return f"refused: another driver of the run writes the output (exit {ended.code})"
+    for told in ("While writing the synthetic table, Spark failed", "could not be put into its place"):
+        if told in ended.said:
+            return f"refused: {told[0].lower()}{told[1:]} (exit {ended.code})"
     raise AssertionError(f"{ended.code}: {ended.said}")
 
 
