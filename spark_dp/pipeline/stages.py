@@ -39,6 +39,7 @@ from spark_dp.pipeline.evaluating import (
     marginals_to_compare,
 )
 from spark_dp.pipeline.inputs import OpenedInput, contribution_of, open_input
+from spark_dp.pipeline.ledger_marks import keep_head
 from spark_dp.pipeline.manifest import manifest_of, promise_of
 from spark_dp.pipeline.output import (
     earlier_runs,
