@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,10 +25,15 @@ class Snapshot:
     """The files of a table: (path, bytes, modification time in µs), sorted.
 
     An empty `files` with a `version` is a table pinned by a version instead.
+
+    `marks` are what this machine's file system knows beyond that of files that it has: (inode, modification time in
+    ns), so that a file that was replaced or written within Spark's millisecond is noticed too. They say nothing of
+    the content, and are no part of the digest: a table that was copied back is the same table.
     """
 
     files: tuple[tuple[str, int, int], ...]
     version: str | None = None
+    marks: tuple[tuple[int, int], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -57,7 +64,7 @@ def snapshot_files(session: SparkSession, path: str) -> Snapshot:
             f"input.path {path!r} holds no file. Nothing was spent. Check the path, or write the table first.",
             field="input.path",
         )
-    return Snapshot(files)
+    return Snapshot(files, marks=_marks([path for path, _, _ in files]))
 
 
 def snapshot_rows(rows: DataFrame) -> Snapshot:
@@ -100,6 +107,17 @@ def require_unchanged(session: SparkSession, path: str, before: Snapshot) -> Non
             "No query was answered from it. Run again when nothing writes there, or pin a version of the table.",
             field="input.path",
         )
+
+
+def _marks(paths: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Returns the marks of files that this machine has; none where it has not got them all."""
+    if not all(path.startswith("file:") for path in paths):
+        return ()
+    try:
+        found = [os.stat("/" + path.removeprefix("file:").lstrip("/")) for path in paths]  # noqa: PTH116  as Spark writes it
+    except OSError:
+        return ()
+    return tuple((file.st_ino, file.st_mtime_ns) for file in found)
 
 
 def _unlistable(path: str, error: Exception) -> InputError:
