@@ -29,16 +29,17 @@ from support.visits import Site
 pytestmark = pytest.mark.platform
 
 K = 5
-ROWS = 1_200_000
+ROWS = 300_000
 SAME = "identical counts"
 UNIT = {b: f"{{column: person, max_rows: {K}, bounding: {b}}}" for b in ("weight", "sample")}
 
-STEPS = {  # step: bounding, which pass, which of its stages
-    "encode": ("sample", "bounding", 0),
-    "bound": ("weight", "bounding", 0),
-    "bound, sampling": ("sample", "counting", 0),
-    "count": ("weight", "counting", 1),
-    "count, sampling": ("sample", "counting", 2),
+FILES, SHUFFLED = 6, 4  # tasks of a pass over the files, and of one over what was shuffled
+STEPS = {  # step: bounding, which pass, where in it
+    "encode": ("sample", "bounding", {"tasks": FILES}),
+    "bound": ("weight", "bounding", {"tasks": FILES}),
+    "bound, sampling": ("sample", "counting", {"tasks": FILES}),
+    "count": ("weight", "counting", {"tasks": FILES}),
+    "count, sampling": ("sample", "counting", {"tasks": SHUFFLED, "after": 2}),
 }
 
 
@@ -73,7 +74,7 @@ def crowd() -> Crowd:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, crowd) -> Site:
-    return crowd.site(tmp_path_factory.mktemp("site"))
+    return crowd.site(tmp_path_factory.mktemp("site"), files=FILES)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,10 @@ def test_without_faults_the_counts_are_the_exact_ones(session, site, crowd, expe
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("victim", ["executor", "Python workers"])
 def test_counts_are_the_same_after_a_kill(session, site, expected, step, victim):
-    bounding, which, stage = STEPS[step]
+    bounding, which, where = STEPS[step]
     running = wait_for_executors(session)
-    watch = Watch(session, running[0].kill if victim == "executor" else running[0].kill_workers, stage=stage)
+    strike = running[0].kill if victim == "executor" else running[0].kill_workers
+    watch = Watch(session, strike, **where)
     passes = Passes(session, site, UNIT[bounding])
     setattr(passes, which, watch)
     found = passes.count()
@@ -108,11 +110,11 @@ def test_counts_are_the_same_after_a_kill(session, site, expected, step, victim)
 
 @pytest.mark.parametrize("step", ["encode", "count"])
 def test_counts_are_the_same_where_a_slow_task_is_run_twice(session, site, expected, step):
-    bounding, which, stage = STEPS[step]
+    bounding, which, where = STEPS[step]
     wait_for_executors(session)
     passes = Passes(session, site, UNIT[bounding])
     with frozen_worker(session) as freeze:
-        watch = Watch(session, freeze, stage=stage, done=2)
+        watch = Watch(session, freeze, **where, done=3)
         setattr(passes, which, watch)
         found = passes.count()  # ends while the frozen task still stands
     assert watch.struck is not None
@@ -120,15 +122,14 @@ def test_counts_are_the_same_where_a_slow_task_is_run_twice(session, site, expec
     require_stated(step, "slow task, speculation", SAME)
 
 
-@pytest.mark.parametrize("step", ["bound", "count"])
-@pytest.mark.parametrize("bounding", UNIT)
-def test_counts_are_the_same_after_shuffle_files_are_lost(session, site, scratch, expected, bounding, step):
+@pytest.mark.parametrize("step", ["bound", "bound, sampling", "count", "count, sampling"])
+def test_counts_are_the_same_after_shuffle_files_are_lost(session, site, scratch, expected, step):
+    bounding, which, where = STEPS[step]
     wait_for_executors(session)
     lost: list[int] = []
     passes = Passes(session, site, UNIT[bounding])
-    stage = {"bound": 0, "count": 1 if bounding == "weight" else 2}[step]
-    watch = Watch(session, lambda: lost.append(lose_shuffle_files(scratch)), stage=stage, done=2)
-    setattr(passes, "bounding" if step == "bound" else "counting", watch)
+    watch = Watch(session, lambda: lost.append(lose_shuffle_files(scratch)), **where, done=2)
+    setattr(passes, which, watch)
     found = passes.count()
     assert lost[0] > 0
     assert watch.failures > 0

@@ -22,7 +22,7 @@ from spark_dp.spark.write import Output, OutputMode, publish, write_rows
 
 pytestmark = pytest.mark.platform
 
-ROWS, SEED = 3_000_000, 7
+ROWS, SEED = 500_000, 7
 PLAN = independent_plan(TABLE)
 SAME = "identical rows, one output"
 
@@ -82,7 +82,7 @@ CLEAN = {"out", "out/_SUCCESS", "out/._SUCCESS.crc", "out/_manifest.json"}
 def test_rows_are_the_same_after_a_kill(session, tmp_path, expected, victim):
     running = wait_for_executors(session)
     strike = running[0].kill if victim == "executor" else running[0].kill_workers
-    with Watch(session, strike, done=2) as watch:
+    with Watch(session, strike, tasks=8, done=2) as watch:
         write(session, tmp_path)
     assert watch.failures > 0
     assert table_of(parts(tmp_path)).equals(expected)
@@ -95,7 +95,7 @@ def test_rows_are_the_same_where_a_slow_task_is_run_twice(session, tmp_path, exp
     wait_for_executors(session)
     with ExitStack() as stack:
         freeze = stack.enter_context(frozen_worker(session))
-        stack.enter_context(Watch(session, freeze, done=4))
+        stack.enter_context(Watch(session, freeze, tasks=8, done=4))
         write(session, tmp_path)
     time.sleep(3)  # what stood still goes on, and may not write any more
     assert table_of(parts(tmp_path)).equals(expected)

@@ -125,7 +125,9 @@ def test_a_file_that_cannot_be_read_is_never_left_out_whatever_the_session_says(
     conf["spark.sql.files.ignoreMissingFiles"] = "true"
     truncate(site.folder / "in")
     silently = Passes(spark, site, UNITS["weight"]).count()
-    assert 0 < silently[()] < CROWD.marginals(weights=CROWD.weights(5))[()], "Spark itself would have left it out"
+    assert 0 < silently[()] < CROWD.marginals(weights=CROWD.weights(5))[()], (
+        "Spark itself would have left it out"
+    )
     open_session({})
     with pytest.raises(InputError) as caught:
         Passes(spark, site, UNITS["weight"]).count()

@@ -37,8 +37,7 @@ def session_on(master: str, **settings: str) -> Iterator[Any]:
         "spark.pyspark.python": sys.executable,
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.adaptive.enabled": "false",
-        "spark.executor.heartbeatInterval": "2s",
-        "spark.network.timeout": "30s",
+        "spark.sql.files.openCostInBytes": "128m",
         **{name.replace("__", "."): value for name, value in settings.items()},
     }
     session = open_session(chosen, app_name="spark-dp faults")
@@ -115,27 +114,36 @@ def wait_for_executors(session: Any, count: int = 2) -> list[Executor]:
 
 
 class Watch:
-    """A block in which the n-th stage that works is struck, while a task of it runs and `done` have finished.
+    """A block in which a stage is struck once, while a task of it runs.
+
+    Args:
+        session: whose stages are looked at.
+        fault: what strikes.
+        tasks: of the stage to strike: a pass over the files has as many as there are files.
+        after: how many stages after the first that worked inside, at least.
+        done: tasks of it that must have finished.
 
     Attributes:
         stages: that worked inside, in the order of their first task.
         struck: the stage that the fault met.
-        failures: tasks that failed inside.
+        failures: tasks that failed inside, and stages that were begun again.
     """
 
     def __init__(
-        self, session: Any, fault: Callable[[], None] = lambda: None, *, stage: int = 0, done: int = 0
+        self, session: Any, fault: Callable[[], Any], *, tasks: int, after: int = 0, done: int = 0
     ) -> None:
         self._tracker = session.sparkContext.statusTracker()
-        self._fault, self._stage, self._done = fault, stage, done
+        self._fault, self._tasks, self._after, self._done = fault, tasks, after, done
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._safely, daemon=True)
         self._error: Exception | None = None
         self.stages: list[int] = []
+        self._before: set[int] = set()
         self.struck: int | None = None
         self.failures = 0
 
     def __enter__(self) -> Watch:
+        self._before = set(self._tracker.getActiveStageIds())  # what a zombie of an earlier block still does
         self._thread.start()
         return self
 
@@ -143,7 +151,7 @@ class Watch:
         self._over.set()
         self._thread.join(30)
         infos = [self._tracker.getStageInfo(number) for number in self.stages]
-        self.failures = sum(info.numFailedTasks for info in infos if info is not None)
+        self.failures = sum(info.numFailedTasks + info.currentAttemptId for info in infos if info is not None)
         if self._error is not None:
             raise self._error
         if self.struck is None and failed[0] is None:
@@ -157,14 +165,14 @@ class Watch:
             self._error = error
 
     def _look(self) -> None:
-        for number in sorted(self._tracker.getActiveStageIds()):
+        for number in sorted(set(self._tracker.getActiveStageIds()) - self._before):
             info = self._tracker.getStageInfo(number)
             if info is None or not info.numActiveTasks:
                 continue
             if number not in self.stages:
                 self.stages.append(number)
-            aimed = self.stages.index(number) == self._stage and info.numCompletedTasks >= self._done
-            if aimed and self.struck is None:
+            later = number - self.stages[0] >= self._after and info.numCompletedTasks >= self._done
+            if self.struck is None and later and info.numTasks == self._tasks:
                 self.struck = number
                 self._fault()
 
