@@ -10,7 +10,7 @@ from support.cluster import standalone_cluster
 from support.crowds import SCHEMA, Crowd
 from support.disks import enlarge, small_disk
 from support.engine import session_on
-from support.reliability import require_stated
+from support.engine_table import require_stated
 
 from spark_dp.errors import TransientError
 from spark_dp.pipeline.runner import run_all
@@ -50,7 +50,7 @@ def test_a_full_scratch_disk_spends_nothing_and_the_same_key_goes_on(tmp_path, c
             once = site.account().spent_rho
             assert once > 0
             assert site.synthetic().num_rows == made.manifest["rows"]
-    require_stated("bound, sampling", "executors' disk full", FULL)
+    require_stated("measure: bound, sampling", "executors' disk full", FULL)
 
 
 def test_a_full_disk_under_the_output_leaves_the_old_output_and_the_same_key_goes_on(tmp_path, crowd):
@@ -69,4 +69,4 @@ def test_a_full_disk_under_the_output_leaves_the_old_output_and_the_same_key_goe
         assert after["rows"] == 3_000_000
         assert site.account().spent_rho == once
         assert sorted(p.name for p in disk.iterdir()) == ["out"]
-    require_stated("generate", "disk of the output full", FULL)
+    require_stated("generate: write", "disk of the output full", FULL)

@@ -22,8 +22,8 @@ from support.engine import (
     session_on,
     wait_for_executors,
 )
+from support.engine_table import require_stated
 from support.passes import Passes
-from support.reliability import require_stated
 from support.visits import Site
 
 pytestmark = pytest.mark.platform
@@ -105,7 +105,7 @@ def test_counts_are_the_same_after_a_kill(session, site, expected, step, victim)
     found = passes.count()
     assert watch.failures > 0
     assert same(found, expected[bounding])
-    require_stated(step, f"{victim} killed", SAME)
+    require_stated(f"measure: {step}", f"{victim} killed", SAME)
 
 
 @pytest.mark.parametrize("step", ["encode", "count"])
@@ -119,7 +119,7 @@ def test_counts_are_the_same_where_a_slow_task_is_run_twice(session, site, expec
         found = passes.count()  # ends while the frozen task still stands
     assert watch.struck is not None
     assert same(found, expected[bounding])
-    require_stated(step, "slow task, speculation", SAME)
+    require_stated(f"measure: {step}", "slow task, speculation", SAME)
 
 
 @pytest.mark.parametrize("step", ["bound", "bound, sampling", "count", "count, sampling"])
@@ -134,7 +134,7 @@ def test_counts_are_the_same_after_shuffle_files_are_lost(session, site, scratch
     assert lost[0] > 0
     assert watch.failures > 0
     assert same(found, expected[bounding])
-    require_stated(step, "shuffle files lost", SAME)
+    require_stated(f"measure: {step}", "shuffle files lost", SAME)
 
 
 @pytest.mark.parametrize("bounding", UNIT)
@@ -146,7 +146,7 @@ def test_counts_are_the_same_after_caches_are_evicted(session, site, scratch, ex
     found = passes.count()
     assert all(lost), "nothing was cached, or nothing shuffled"
     assert same(found, expected[bounding])
-    require_stated("count", "cached blocks and their shuffle files lost", SAME)
+    require_stated("measure: count", "cached blocks and their shuffle files lost", SAME)
 
 
 def test_counts_are_the_same_after_the_holder_of_a_cache_is_killed(session, site, expected):
@@ -154,7 +154,7 @@ def test_counts_are_the_same_after_the_holder_of_a_cache_is_killed(session, site
         passes = Passes(session, site, UNIT[bounding])
         passes.between = wait_for_executors(session)[1].kill
         assert same(passes.count(), expected[bounding])
-    require_stated("count", "executor killed between the passes", SAME)
+    require_stated("measure: count", "executor killed between the passes", SAME)
 
 
 def test_a_pass_that_counts_a_lost_task_twice_would_be_seen(session, site, expected):

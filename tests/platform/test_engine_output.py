@@ -14,8 +14,8 @@ import pytest
 from support.cluster import standalone_cluster
 from support.crowds import TABLE
 from support.engine import Watch, frozen_worker, session_on, wait_for_executors
+from support.engine_table import require_stated
 from support.plans import independent_plan
-from support.reliability import require_stated
 
 from spark_dp.spark.generate import ShippedPlan, chunk_sizes, generate_chunk, generate_table, tasks_of
 from spark_dp.spark.write import Output, OutputMode, publish, write_rows
@@ -88,7 +88,7 @@ def test_rows_are_the_same_after_a_kill(session, tmp_path, expected, victim):
     assert table_of(parts(tmp_path)).equals(expected)
     assert len(parts(tmp_path)) == len(tasks_of(len(chunk_sizes(ROWS))))
     assert what_is_there(tmp_path) == CLEAN
-    require_stated("generate", f"{victim} killed", SAME)
+    require_stated("generate: write", f"{victim} killed", SAME)
 
 
 def test_rows_are_the_same_where_a_slow_task_is_run_twice(session, tmp_path, expected):
@@ -101,7 +101,7 @@ def test_rows_are_the_same_where_a_slow_task_is_run_twice(session, tmp_path, exp
     assert table_of(parts(tmp_path)).equals(expected)
     assert len(parts(tmp_path)) == len(tasks_of(len(chunk_sizes(ROWS))))
     assert what_is_there(tmp_path) == CLEAN
-    require_stated("generate", "slow task, speculation", SAME)
+    require_stated("generate: write", "slow task, speculation", SAME)
 
 
 def test_a_file_that_is_there_twice_would_be_seen(session, tmp_path, expected):
