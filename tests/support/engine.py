@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from spark_dp.spark.session import open_session
 
 POLL = 0.005
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 @contextmanager

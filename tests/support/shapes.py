@@ -55,7 +55,7 @@ def _hot(random: np.random.Generator, rows: int) -> NDArray[np.int64]:
 SHAPES = {
     "hot": Shape("a unit with half of the rows", _hot),
     "units": Shape("as many units as rows", lambda _, rows: np.arange(rows)),
-    "ids": Shape("ids of 200 characters", _even, id_width=200),
+    "ids": Shape("ids of 200 characters", _even, id_width=200, max_rows=10),
     "above": Shape("nearly all units above k", _even, max_rows=3),
     "files": Shape("2,000 input files", _even, files=2000),
     "group": Shape("one file with one row group", _even, files=1),
