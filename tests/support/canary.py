@@ -107,11 +107,14 @@ def content_of(path: Path) -> bytes:
 
 
 def plans(site: Site) -> list[str]:
-    """Every plan that the engine logged, as text: the owner's log may hold Spark's messages, plans hold no value."""
+    """Every plan that the engine logged, as text.
+
+    How an execution ended is told in other events of the owner's log: with Spark's messages, and the paths of files.
+    """
     found = []
     for file in (p for p in (site.folder / "events").rglob("*") if p.is_file()):
         for line in file.read_text(errors="replace").splitlines():
             event = json.loads(line) if line.startswith("{") else {}
-            if "SparkListenerSQL" in event.get("Event", ""):
+            if event.get("Event", "").endswith(("SQLExecutionStart", "SQLAdaptiveExecutionUpdate")):
                 found.append(json.dumps(event))
     return found
