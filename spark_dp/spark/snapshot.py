@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+class InputMissingError(InputError):
+    """There is no input: no such path, or no file below it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The files of a table: (path, bytes, modification time in µs), sorted.
@@ -60,7 +64,7 @@ def snapshot_files(session: SparkSession, path: str) -> Snapshot:
         raise _unlistable(path, error) from None
     files = tuple(sorted((row["path"], int(row["length"]), int(row["modified"])) for row in listed))
     if not files:
-        raise InputError(
+        raise InputMissingError(
             f"input.path {path!r} holds no file. Nothing was spent. Check the path, or write the table first.",
             field="input.path",
         )
@@ -101,7 +105,11 @@ def require_unchanged(session: SparkSession, path: str, before: Snapshot) -> Non
     Raises:
         InputChangedError: a file was added, removed or rewritten. Nothing was drawn from it.
     """
-    if snapshot_files(session, path) != before:
+    try:
+        now = snapshot_files(session, path)
+    except InputMissingError:
+        now = None
+    if now != before:
         raise InputChangedError(
             f"input.path {path!r} changed while it was read: its files are not those of the start of the run. "
             "No query was answered from it. Run again when nothing writes there, or pin a version of the table.",
@@ -121,14 +129,14 @@ def _marks(paths: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 
 def _unlistable(path: str, error: Exception) -> InputError:
-    said = str(error)
+    said, kind = str(error), InputError
     if "PATH_NOT_FOUND" in said or "does not exist" in said.lower():
-        reason = "does not exist"
+        reason, kind = "does not exist", InputMissingError
     elif "Permission denied" in said or "AccessControl" in said:
         reason = "may not be read by this user"
     else:
         reason = f"cannot be listed ({type(error).__name__})"
-    return InputError(
+    return kind(
         f"input.path {path!r} {reason}. Nothing was spent. Give the folder or file of the table, as Spark sees it.",
         field="input.path",
     )
