@@ -27,7 +27,10 @@ def group_of(row: Row) -> tuple[str, str]:
 
 
 def merged(stated: Iterable[Row], seen: Iterable[Row]) -> list[Row]:
-    """Replaces each group that was seen by what was seen of it last."""
+    """Replaces each group that was seen by what was seen of it last; of the engine's, each row for itself."""
+    stated, seen = list(stated), list(seen)
+    engine = {(row["step"], row["fault"]): row for row in (*stated, *seen) if row["part"] == "engine"}
+    stated, seen = ([row for row in rows if row["part"] != "engine"] for rows in (stated, seen))
     fresh: dict[tuple[str, str], dict[tuple[str, str], Row]] = {}
     for row in seen:
         rows = fresh.setdefault(group_of(row), {})
@@ -38,7 +41,9 @@ def merged(stated: Iterable[Row], seen: Iterable[Row]) -> list[Row]:
     for row in stated:
         groups.setdefault(group_of(row), []).append(row)
     groups |= {group: list(rows.values()) for group, rows in fresh.items()}
-    return [row for _, rows in sorted(groups.items()) for row in rows]
+    return [row for _, rows in sorted(groups.items()) for row in rows] + [
+        engine[key] for key in sorted(engine)
+    ]
 
 
 def table(rows: Iterable[Row]) -> str:

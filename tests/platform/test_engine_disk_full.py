@@ -10,7 +10,7 @@ from support.cluster import standalone_cluster
 from support.crowds import SCHEMA, Crowd
 from support.disks import enlarge, small_disk
 from support.engine import session_on
-from support.engine_table import require_stated
+from support.reliability import require_stated
 
 from spark_dp.errors import TransientError
 from spark_dp.pipeline.runner import run_all

@@ -22,8 +22,8 @@ from support.engine import (
     session_on,
     wait_for_executors,
 )
-from support.engine_table import require_stated
 from support.passes import Passes
+from support.reliability import require_stated
 from support.visits import Site
 
 pytestmark = pytest.mark.platform

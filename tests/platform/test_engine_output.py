@@ -14,8 +14,8 @@ import pytest
 from support.cluster import standalone_cluster
 from support.crowds import TABLE
 from support.engine import Watch, frozen_worker, session_on, wait_for_executors
-from support.engine_table import require_stated
 from support.plans import independent_plan
+from support.reliability import require_stated
 
 from spark_dp.spark.generate import ShippedPlan, chunk_sizes, generate_chunk, generate_table, tasks_of
 from spark_dp.spark.write import Output, OutputMode, publish, write_rows

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from support.crowds import SCHEMA, Crowd, same
-from support.engine_table import require_stated
 from support.passes import Passes
+from support.reliability import require_stated
 
 from spark_dp.errors import InputChangedError, InputError
 from spark_dp.pipeline.runner import run_all

@@ -10,6 +10,7 @@ from support.processes import ROOT
 
 SEEN = ROOT / "build" / "reliability.jsonl"
 STATED = ROOT / "docs" / "reliability.json"
+OTHERWISE = "docs/reliability.md says otherwise: python scripts/reliability.py build/reliability.jsonl"
 
 
 def require_as_documented(group: str, rows: list[dict[str, str]], part: str = "driver") -> None:
@@ -22,15 +23,24 @@ def require_as_documented(group: str, rows: list[dict[str, str]], part: str = "d
     """
     assert rows
     assert all(row["part"] == part and row["step"].startswith(f"{group}: ") for row in rows)
-    SEEN.parent.mkdir(exist_ok=True)
-    with SEEN.open("a") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    if os.environ.get("SPARK_DP_RELIABILITY") == "collect":
+    if _keep(rows):
         return
-    stated = json.loads(STATED.read_text(encoding="utf-8"))
-    assert rows == [row for row in stated if row["part"] == part and row["step"].startswith(f"{group}: ")], (
-        "docs/reliability.md says otherwise: python scripts/reliability.py build/reliability.jsonl"
-    )
+    stated = [row for row in all_stated() if row["part"] == part and row["step"].startswith(f"{group}: ")]
+    assert rows == stated, OTHERWISE
+
+
+def require_stated(step: str, fault: str, outcome: str) -> None:
+    """Keeps one cell of the engine's table, and fails where `docs/reliability.json` has it otherwise."""
+    row = {"part": "engine", "step": step, "fault": fault, "outcome": outcome}
+    assert _keep([row]) or row in all_stated(), OTHERWISE
+
+
+def _keep(rows: list[dict[str, str]]) -> bool:
+    """Keeps what was seen; returns whether that is all that is asked for."""
+    SEEN.parent.mkdir(exist_ok=True)
+    with SEEN.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return os.environ.get("SPARK_DP_RELIABILITY") == "collect"
 
 
 def all_stated(path: Path = STATED) -> list[dict[str, str]]:

@@ -34,3 +34,8 @@ def test_what_was_seen_last_replaces_what_is_stated_of_its_group():
     other = {**ROW, "step": "other: y"}
     seen = [{**ROW, "outcome": "first"}, {**ROW, "step": "run: gone"}, {**ROW, "outcome": "second"}]
     assert reliability.merged([ROW, other], seen) == [other, {**ROW, "outcome": "second"}]
+
+
+def test_of_the_engine_each_row_stands_for_itself():
+    old, new = ({**ROW, "part": "engine", "fault": fault} for fault in ("f", "g"))
+    assert reliability.merged([old], [new, {**old, "outcome": "other"}]) == [{**old, "outcome": "other"}, new]
