@@ -95,10 +95,12 @@ def test_a_run_draws_and_is_charged_in_the_accounting_of_its_account(gaussian: D
     assert gaussian.spent() == RHO > BUDGET.rho
 
 
-def test_a_run_of_a_zcdp_account_draws_discrete_noise(desk: Desk):
+def test_a_zcdp_account_draws_discrete_noise_and_is_written_as_by_earlier_releases(desk: Desk):
     (measured,) = desk.curator().measure("q", [("a",)], rho=BUDGET.rho)
     assert measured.law is NoiseLaw.DISCRETE
     assert stored_events(desk) == [{"kind": "gaussian", "mu_squared": str(2 * BUDGET.rho)}]
+    with sa.create_engine(desk.url, poolclass=sa.NullPool).connect() as connection:
+        assert connection.scalar(sa.text("SELECT rho FROM spark_dp_accounts")) == str(desk.account.rho)
 
 
 def test_a_selection_cannot_take_in_gaussian_dp_what_it_costs_in_zcdp(gaussian: Desk):
@@ -213,3 +215,11 @@ def test_what_a_voided_run_asked_is_not_added_up(gaussian: Desk):
     assert account.void_if_unanswered()
     view = gaussian.ledger.show(DATASET)
     assert (view.asked.count, view.asked_promises) == (0, ())
+
+
+def test_the_curator_draws_no_noise_but_by_the_law_of_its_account():
+    """A sampler by name would draw one law and charge for the other."""
+    from spark_dp.privacy import curator
+
+    assert not {name for name in vars(curator) if "gaussian" in name.lower()}
+    assert {accounting.noise for accounting in Accounting} == set(NoiseLaw)
