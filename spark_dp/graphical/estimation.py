@@ -28,7 +28,7 @@ from spark_dp.schema.domain import Clique, Domain
 
 TOLERANCE = 1e-3
 MAX_ITERATIONS = 200
-ENTROPY = 0.1
+ENTROPY = 1.0
 
 Combined = Mapping[Clique, tuple[NDArray[np.float64], float]]
 
