@@ -114,7 +114,6 @@ class Passes:
         self._ratios: list[Table] = [np.empty(0)] * len(self.nodes)
         self._root_sums: dict[int, list[Table]] = {}
         self._buffer = np.empty(max(node.buffer_cells for node in self.nodes))
-        self._spare = np.empty(self._buffer.size)
         self.linear = True
 
     def _block(self, shape: tuple[int, ...], buffer: Table) -> Table:
