@@ -2,7 +2,7 @@
 
 Reads what `estimation.py` wrote there and prints seconds with and without the first step's compiling, the loss, and
 the mean total variation of the marginals asked for. mirror_descent is what mbi recommends; its accelerated method and
-its interior gradient ended after 250 and 300 steps with losses some forty times higher on adult.
+its interior gradient ended after 250 and 300 steps with losses over thirty times higher on adult.
 """
 
 from __future__ import annotations
