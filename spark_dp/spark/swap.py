@@ -14,6 +14,7 @@ import errno
 import functools
 import json
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -83,9 +84,14 @@ class Swap:
         Folder(self.filesystem, self.final, self.final).write(MANIFEST, journal["manifest"].encode())
         if exists(self.filesystem, self.previous):
             self.filesystem.delete_dir(self.previous)
-        self.filesystem.delete_file(f"{self.staging}/{JOURNAL}")
-        self.filesystem.delete_dir(self.staging)
+        self.discard()
         return True
+
+    def discard(self) -> None:
+        """Deletes the staging folder so that whoever looks finds it whole, or marked as nobody's, or not at all."""
+        discarded = f"{self.previous.removesuffix('previous')}discarded-{secrets.token_hex(4)}"
+        self.filesystem.move(self.staging, discarded)
+        self.filesystem.delete_dir(discarded)
 
     def _partition(self, leaf: str, name: str) -> None:
         """Puts one partition into place, unless it is there: Spark gives the files of each write names of their own."""

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -251,9 +251,7 @@ def recover(output: Output) -> None:
     with _told(output):
         left = _matching(swap, r"staging(-[0-9a-f]+)?")
         for folder in left:
-            Swap(
-                filesystem=swap.filesystem, staging=folder, final=swap.final, previous=swap.previous
-            ).finish_partitions()
+            replace(swap, staging=folder).finish_partitions()
         if exists(swap.filesystem, swap.previous):
             if exists(swap.filesystem, swap.final):
                 swap.filesystem.delete_dir(swap.previous)
@@ -263,16 +261,9 @@ def recover(output: Output) -> None:
         ours = _beside(swap.final, f"staging-{output.owner}") if output.owner else None
         for folder in left:
             if exists(swap.filesystem, folder) and (every or (ours and folder.startswith(ours))):
-                _discard(output, swap.filesystem, folder)
+                replace(swap, staging=folder).discard()
         for folder in _matching(swap, r"discarded-[0-9a-f]+"):
             swap.filesystem.delete_dir(folder)
-
-
-def _discard(output: Output, filesystem: fs.FileSystem, folder: str) -> None:
-    """Deletes a folder so that its driver, if it lives, finds it whole or not at all."""
-    discarded = _beside(_open(output.path)[1], f"discarded-{secrets.token_hex(4)}")
-    filesystem.move(folder, discarded)
-    filesystem.delete_dir(discarded)
 
 
 def _matching(swap: Swap, what: str) -> list[str]:

@@ -37,11 +37,13 @@ def standalone_cluster(
     """
     port, page = free_port(), free_port()
     url = f"spark://127.0.0.1:{port}"
-    here = ["--host", "127.0.0.1"]
     deploy = "org.apache.spark.deploy"
-    commands = [[f"{deploy}.master.Master", *here, "--port", str(port), "--webui-port", str(page)]]
-    worker = [f"{deploy}.worker.Worker", *here, "-c", "1", "-m", memory]
-    commands += [[*worker, "-d", str(folder / f"w{i}"), url] for i in range(workers)]
+    commands = [
+        [f"{deploy}.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page)]
+    ]
+    for i in range(workers):  # a host each: a task is not run for the second time on a host where it runs
+        place = ["--host", f"127.0.0.{2 + i}", "-c", "1", "-m", memory, "-d", str(folder / f"w{i}")]
+        commands.append([f"{deploy}.worker.Worker", *place, url])
     environment = {**apart(), **LOCAL, "PATH": path_without_python(folder / "bin")}
     if scratch is not None:
         environment["SPARK_LOCAL_DIRS"] = str(scratch)
