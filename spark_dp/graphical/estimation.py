@@ -17,6 +17,7 @@ from spark_dp.graphical.junction_tree import JunctionTree, build_junction_tree
 from spark_dp.graphical.model import GraphicalModel
 from spark_dp.graphical.newton import newton
 from spark_dp.graphical.search import Search
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.privacy.measurement import Measurement
 from spark_dp.schema.domain import Clique, Domain
 
@@ -43,6 +44,8 @@ def estimate(
     progress: Callable[[str], None] | None = None,
     tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
+    warm_start: Estimate | None = None,
+    zeros: Sequence[StructuralZeros] = (),
 ) -> Estimate:
     """Finds the non-negative consistent marginals that minimise sum |mu_r - y_r|^2 / (2 sigma_r^2).
 
@@ -69,6 +72,9 @@ def estimate(
         progress: told of each step, in facts about noisy numbers only.
         tolerance: of the proven gap, as a part of the noise floor.
         max_iterations: Newton steps; an estimate that needs more says that it has not converged.
+        warm_start: an earlier estimate over the same domain, of other cliques or other noise; it changes
+            how long this takes and not what is sought.
+        zeros: combinations that no row may have; they get probability zero.
 
     Returns:
         A model of the estimated total; where that is not positive, the uniform model of total 0.

@@ -77,6 +77,30 @@ def build_junction_tree(domain: Domain, cliques: Iterable[Clique], *, max_cells:
     return tree
 
 
+class GrowingTree:
+    """How large the junction tree of some cliques becomes when one more joins them.
+
+    Args:
+        domain: every attribute has a place in the tree.
+        cliques: what the model holds already.
+    """
+
+    def __init__(self, domain: Domain, cliques: Iterable[Clique]) -> None:
+        self.domain = domain
+        self.cliques = maximal_cliques(domain.canonical(clique) for clique in cliques)
+        self._nodes = triangulate(domain, self.cliques)
+        self._sets = [frozenset(node) for node in self._nodes]
+        self.cells = sum(domain.cells(node) for node in self._nodes)
+
+    def cells_with(self, candidate: Clique) -> int:
+        """Returns the cells of the tree that holds the candidate too; `cells` where it holds it already."""
+        needed = frozenset(candidate)
+        if any(needed <= node for node in self._sets):
+            return self.cells
+        nodes = triangulate(self.domain, (*self.cliques, self.domain.canonical(candidate)))
+        return sum(self.domain.cells(node) for node in nodes)
+
+
 def triangulate(domain: Domain, cliques: Sequence[Clique]) -> tuple[Clique, ...]:
     """Returns the maximal cliques of a chordal graph that contains every clique; covers the domain."""
     by_fill = _eliminate(domain, cliques, lambda fill, cells: (fill, cells))

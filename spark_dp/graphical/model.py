@@ -72,6 +72,10 @@ class GraphicalModel:
             result = result * component
         return result.transpose(wanted).values
 
+    def marginals(self, cliques: Iterable[Clique]) -> dict[Clique, NDArray[np.float64]]:
+        """Returns `marginal` of each clique."""
+        return {clique: self.marginal(clique) for clique in cliques}
+
     def _components(self, wanted: set[str]) -> list[Factor]:
         """Returns one factor over the wanted attributes of each connected part of the tree that has any."""
         tree, sets = self.tree, [frozenset(c) for c in self.tree.cliques]
