@@ -16,6 +16,7 @@ same answer again, and the counts are not read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NoReturn, Protocol
@@ -29,9 +30,21 @@ from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
 from spark_dp.privacy.events import GaussianEvent, SelectionEvent
 from spark_dp.privacy.measurement import Measurement
 from spark_dp.privacy.noise import check_sigma_squared, discrete_gaussian
-from spark_dp.privacy.queries import MeasureSpecification, ScoredCandidate, SelectSpecification
+from spark_dp.privacy.queries import (
+    MeasureSpecification,
+    ScoredCandidate,
+    ScoreSpecification,
+    SelectSpecification,
+)
 from spark_dp.privacy.run_account import RunAccount
-from spark_dp.privacy.scoring import Candidate, exact_sum, round_candidates, score
+from spark_dp.privacy.scoring import (
+    Candidate,
+    NoisyDistance,
+    exact_sum,
+    round_candidates,
+    score,
+    weighted_distance,
+)
 from spark_dp.privacy.selection import epsilon_of_rho, exponential_mechanism
 from spark_dp.privacy.sensitivity import Contribution
 from spark_dp.privacy.transcript import Transcript, altered
@@ -131,10 +144,10 @@ class Curator:
             InternalError: an argument or the source's counts are not valid. Nothing was drawn.
         """
         asked = self._specify_measure(name, cliques, rho)
-        record, content = self._transcript.reserve(name, "measure", asked.to_bytes(), _measure_event(asked))
+        record, content = self._transcript.reserve(name, "measure", asked.to_bytes(), _joint_event(asked))
         stored = MeasureSpecification.from_bytes(content)
         l2_squared = self._contribution.marginals_l2_squared(len(stored.cliques))
-        if (stored.name, stored.l2_squared, _measure_event(stored)) != (name, l2_squared, record.event):
+        if (stored.name, stored.l2_squared, _joint_event(stored)) != (name, l2_squared, record.event):
             raise altered(record, "specification")
         values = self._transcript.recall(record)
         if values is None:
@@ -184,6 +197,48 @@ class Curator:
             raise altered(record, "answer")
         return stored.candidates[int(values[0])].clique
 
+    def score(
+        self, name: str, candidates: Sequence[Candidate], *, rho: Fraction
+    ) -> tuple[NoisyDistance, ...]:
+        """Measures jointly how far all candidates' estimates are from their marginals, in L1.
+
+        Guarantees: rho-zCDP, by the same noise as `measure`, on integers: weight * distance in fixed
+        point, whose joint L2 sensitivity is `Contribution.scores_l2_squared` (docs/privacy.md, section 4).
+
+        Args:
+            name: of the query; the same when the run is resumed.
+            candidates: distinct, none that stops, with no bias and integer weights of at least 1; a larger weight
+                gets a more accurate distance, at the others' expense. Chosen from the declared domain
+                and earlier outputs only.
+            rho: positive, exact.
+
+        Returns:
+            One distance for each candidate, in their order. A resumed run gets the stored query's.
+
+        Raises:
+            RhoExceededError: rho is more than remains. Nothing was read or drawn.
+            LedgerError: the run's records are missing, altered, or another query's.
+            InternalError: an argument or the source's counts are not valid. Nothing was drawn.
+        """
+        asked = self._specify_score(name, candidates, rho)
+        record, content = self._transcript.reserve(name, "score", asked.to_bytes(), _joint_event(asked))
+        stored = ScoreSpecification.from_bytes(content)
+        l2_squared = self._contribution.scores_l2_squared(stored.weights)
+        if (stored.name, stored.l2_squared, _joint_event(stored)) != (name, l2_squared, record.event):
+            raise altered(record, "specification")
+        values = self._transcript.recall(record)
+        if values is None:
+            values = self._transcript.settle(record, self._draw_score(stored))
+        if [value.shape for value in values] != [(len(stored.candidates),)]:
+            raise altered(record, "answer")
+        stddev = math.sqrt(stored.sigma_squared) / stored.unit
+        return tuple(
+            NoisyDistance(
+                clique=c.clique or (), rows=int(noisy) / (stored.unit * weight), stddev=stddev / weight
+            )
+            for c, noisy, weight in zip(stored.candidates, values[0], stored.weights, strict=True)
+        )
+
     # specify ---------------------------------------------------------------------------------------------
 
     def _specify_measure(self, name: str, cliques: Sequence[Clique], rho: Fraction) -> MeasureSpecification:
@@ -222,6 +277,25 @@ class Curator:
             sensitivity=self._score_sensitivity(rounded),
         )
 
+    def _specify_score(self, name: str, candidates: Sequence[Candidate], rho: Fraction) -> ScoreSpecification:
+        _require_rho(name, rho)
+        rounded = round_candidates(candidates, self._domain, self._contribution.unit)
+        if any(c.clique is None or c.bias or c.weight < 1 or c.weight.denominator != 1 for c in rounded):
+            raise InternalError(
+                f"Query {name!r} scores estimates with whole weights of at least 1 and no bias. Nothing was "
+                "spent or drawn."
+            )
+        l2_squared = self._contribution.scores_l2_squared([int(c.weight) for c in rounded])
+        sigma_squared = Fraction(l2_squared) / (2 * rho)
+        check_sigma_squared(sigma_squared)
+        return ScoreSpecification(
+            name=name,
+            candidates=rounded,
+            sigma_squared=sigma_squared,
+            l2_squared=l2_squared,
+            unit=self._contribution.unit,
+        )
+
     def _score_sensitivity(self, candidates: Sequence[ScoredCandidate]) -> Fraction:
         return self._contribution.score(max(candidate.weight for candidate in candidates))
 
@@ -248,6 +322,20 @@ class Curator:
         )
         return (np.array(chosen, dtype=np.int64),)
 
+    def _draw_score(self, specification: ScoreSpecification) -> tuple[NDArray[np.int64], ...]:
+        """Adds noise to every distance at once."""
+        cliques = tuple(c.clique or () for c in specification.candidates)
+        counts = self._read_counts(cliques)
+        exact = np.array(
+            [
+                weighted_distance(candidate, counts[clique])
+                for candidate, clique in zip(specification.candidates, cliques, strict=True)
+            ],
+            dtype=np.int64,
+        )
+        noise = discrete_gaussian(specification.sigma_squared, exact.size, self._entropy)
+        return (np.asarray(exact + noise),)
+
     def _read_counts(self, cliques: Sequence[Clique]) -> dict[Clique, NDArray[np.int64]]:
         """Reads the exact counts, and refuses what cannot be counts of one bounded table."""
         counted = self._source.count(cliques)
@@ -271,7 +359,7 @@ class Curator:
         return counts
 
 
-def _measure_event(specification: MeasureSpecification) -> GaussianEvent:
+def _joint_event(specification: MeasureSpecification | ScoreSpecification) -> GaussianEvent:
     return GaussianEvent(mu_squared=specification.l2_squared / specification.sigma_squared)
 
 
