@@ -41,7 +41,7 @@ def normal_steps(words: NDArray[np.uint32], entropy: Entropy) -> NDArray[np.int1
     Raises:
         InternalError: the entropy is broken. Nothing was released.
     """
-    steps = _guide()[words >> 16]
+    steps: NDArray[np.int16] = _guide()[words >> 16]
     for index in np.flatnonzero(steps < 0):
         steps[index] = _step(int(words[index]), entropy)
     return steps
