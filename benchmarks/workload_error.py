@@ -79,7 +79,7 @@ def run(
         )
         workload = Workload.of_degree(domain, 3)
         plan = mechanism.plan(
-            domain, rho=budget.rho, contribution=ONE_ROW, workload=workload, max_cells=max_cells
+            domain, rho=account.rho, contribution=ONE_ROW, workload=workload, max_cells=max_cells
         )
         table.count(plan.countable)
         with timed() as clock:

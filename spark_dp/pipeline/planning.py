@@ -15,6 +15,7 @@ from spark_dp.pipeline.config_sections import ColumnUnit
 from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows, expected_errors
 from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
+from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_of
 from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
 from spark_dp.pipeline.plan_warnings import (
     account_warnings,
@@ -22,6 +23,7 @@ from spark_dp.pipeline.plan_warnings import (
     promise_warnings,
     size_warnings,
 )
+from spark_dp.privacy.composition import Accounting
 from spark_dp.spark.histograms import CountingLayout, counting_layout
 
 MOST_PAIRS: Final = 5_000
@@ -36,6 +38,7 @@ class RunPlan:
         config: of the run.
         mechanism: that will ask.
         queries: what it will ask, with costs and noise.
+        accounting: in what it is charged: the account's.
         layout: what one pass counts.
         model_cells: cells that `mechanism.max_model_mb` allows the model.
         memory: that it takes at most about.
@@ -44,6 +47,7 @@ class RunPlan:
     config: RunConfig
     mechanism: Mechanism
     queries: MechanismPlan
+    accounting: Accounting
     layout: CountingLayout
     model_cells: int
     memory: Memory
@@ -80,6 +84,8 @@ class RunPlan:
 
         Keys:
             epsilon, delta, rho, unit, max_rows, nulls, bounding, neighbours, mechanism: the promise.
+            accounting: see `plan_accounting.accounting_facts`: the method, the epsilon at several deltas, and what the
+                other accounting would mean.
             account: see `Standing.facts`; the figures are the owner's.
             queries: name, kind ('measure' or 'select'), rho, share (of rho), marginals, cells, and stddev_rows: the noise
                 of a cell in rows, or the scale of a selection's score.
@@ -93,7 +99,7 @@ class RunPlan:
             warnings, notes: sentences.
         """
         privacy, standing = self.config.privacy, self.standing()
-        unit, rho = privacy.unit, privacy.budget.rho
+        unit, rho = privacy.unit, self.queries.rho
         columns, pairs = self.errors(1), self.errors(2)
         schema, domain = self.config.schema, self.config.schema.domain
         return {
@@ -106,6 +112,7 @@ class RunPlan:
             "bounding": unit.bounding.value if isinstance(unit, ColumnUnit) else None,
             "neighbours": privacy.neighbours.value,
             "mechanism": self.mechanism.name,
+            "accounting": accounting_facts(self.config, self.queries, self.accounting),
             "account": standing.facts(),
             "queries": [
                 {
@@ -161,11 +168,14 @@ class RunPlan:
         return found
 
 
-def plan_run(config: RunConfig, *, rho: Fraction | None = None) -> RunPlan:
+def plan_run(
+    config: RunConfig, *, accounting: Accounting = Accounting.GAUSSIAN, rho: Fraction | None = None
+) -> RunPlan:
     """Plans a run and checks that it fits.
 
     Args:
         config: of the run.
+        accounting: the account's; that of new accounts where there is none yet.
         rho: what the ledger has reserved; what epsilon and delta pay for where None. (Another machine may
             convert them to another last bit.)
 
@@ -174,12 +184,12 @@ def plan_run(config: RunConfig, *, rho: Fraction | None = None) -> RunPlan:
         DomainTooLargeError: a marginal, the counts or the model do not fit; names the clique and its cells.
     """
     try:
-        return _plan(config, config.privacy.budget.rho if rho is None else rho)
+        return _plan(config, accounting, config.privacy.budget.rho_in(accounting) if rho is None else rho)
     except ConfigurationError as error:
         raise config.placed(error) from None
 
 
-def _plan(config: RunConfig, rho: Fraction) -> RunPlan:
+def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     domain = config.schema.domain
     mechanism = mechanism_named(config.mechanism.name)
     if config.mechanism.targets:
@@ -206,7 +216,8 @@ def _plan(config: RunConfig, rho: Fraction) -> RunPlan:
     plan = RunPlan(
         config=config,
         mechanism=mechanism,
-        queries=queries,
+        queries=with_selections_of(queries, accounting),
+        accounting=accounting,
         layout=layout,
         model_cells=model_cells,
         memory=Memory.of(config, queries, layout),

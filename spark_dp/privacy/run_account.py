@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from spark_dp.errors import LedgerError
 from spark_dp.privacy.budget import RhoFilter
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import Event
 from spark_dp.privacy.leases import Heartbeat, write_lease
 from spark_dp.privacy.ledger_chain import (
@@ -40,6 +41,7 @@ class RunAccount:
 
     __slots__ = (
         "__weakref__",
+        "_accounting",
         "_dataset",
         "_engine",
         "_epoch",
@@ -58,6 +60,7 @@ class RunAccount:
         key: str,
         run_id: str,
         rho: Fraction,
+        accounting: Accounting,
         epoch: int,
         head: Head,
         heartbeat: Heartbeat,
@@ -67,6 +70,7 @@ class RunAccount:
         self._key = key
         self._run_id = run_id
         self._rho = rho
+        self._accounting = accounting
         self._epoch = epoch
         self._head = head
         self._heartbeat = heartbeat
@@ -92,6 +96,11 @@ class RunAccount:
     def rho(self) -> Fraction:
         """What the run reserved when it began."""
         return self._rho
+
+    @property
+    def accounting(self) -> Accounting:
+        """In what it adds up: the account's, declared when that was opened."""
+        return self._accounting
 
     @property
     def run_id(self) -> str:
@@ -140,7 +149,7 @@ class RunAccount:
                     f"The run is complete: query {name!r} cannot be added. Nothing was spent or drawn. Measure under "
                     "a new run.key, which is charged anew."
                 )
-            spent = RhoFilter(self._rho)
+            spent = RhoFilter(self._rho, self._accounting)
             for charged in self._queries(connection):
                 spent.charge(charged.name, charged.event)
             spent.charge(name, event)
