@@ -40,6 +40,12 @@ _HOPELESS: Final = 4.0
 _ROUGH: Final = 0.02
 """The tolerance of a fit between rounds; the next round moves the model by more."""
 
+_NOTE: Final = (
+    "How many rounds there will be is not known: each chooses one marginal and measures it, and they get more of the budget "
+    "where they bring little. The σ are those of twice as many rounds as columns; the first rounds have more noise, the "
+    "last ones less. What the rounds leave, if nothing is worth its noise, measures the columns again."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AIMShares:
@@ -126,6 +132,7 @@ class AIM:
             countable=(*columns, *candidates),
             max_cells=max_cells,
             rho=rho,
+            notes=(_NOTE,) if candidates else (),
         )
 
     def measure(self, curator: Curator, plan: MechanismPlan, progress: Progress) -> tuple[Measurement, ...]:

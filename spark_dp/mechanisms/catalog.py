@@ -26,7 +26,7 @@ def mechanism_named(name: str) -> Mechanism:
         return MECHANISMS[name]
     except KeyError:
         raise ConfigurationError(
-            f"There is no mechanism {name!r}. Choose one of: {', '.join(MECHANISMS)}."
+            f"There is no mechanism {name!r}. Choose one of: auto, {', '.join(MECHANISMS)}."
             f"{nearest(name, MECHANISMS)} Nothing was spent.",
             field="mechanism.name",
         ) from None

@@ -33,8 +33,17 @@ from spark_dp.schema.domain import Clique, Domain
 SCORED_CELLS = 4_000_000
 """Cells of the estimates in one scoring query, which keeps its specification at 32 MB."""
 
+_NOTE = (
+    "score measures how wrong the model of independent columns is in each of these marginals; its σ is the noise of such "
+    "an error. The set that helps most is then measured together, columns among it if they are worth it; how many that "
+    "are is not known, and the σ given is that of twice as many as there are columns: fewer have less noise each."
+)
+
 _HOPELESS = 4.0
 """A candidate is dropped where its noise, if it shared with half as many as there are columns, is so many times all rows."""
+
+_BLIND = 0.5
+"""Errors are not asked for where their noise is this part of all rows: an error is at most twice the rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +121,7 @@ class OneShot:
             countable=(*columns, *candidates),
             max_cells=max_cells,
             rho=rho,
+            notes=(_NOTE,) if candidates else (),
         )
 
     def measure(self, curator: Curator, plan: MechanismPlan, progress: Progress) -> tuple[Measurement, ...]:
@@ -147,6 +157,11 @@ class OneShot:
         """Scores the candidates and measures the set that is expected to help most."""
         model, domain = fitted.model, plan.domain
         rows = max(model.total, 1.0)
+        if query.stddev > _BLIND * rows:
+            progress(
+                f"{query.name}: not asked, a noise of {query.stddev:.4g} rows in each error would tell nothing"
+            )
+            return
         some = noise_of(max(len(domain) // 2, 1), query.rho / self.shares.score, plan.contribution)
         worth = [c for c in query.cliques if unprojected_noise(domain.cells(c), some) <= _HOPELESS * rows]
         marginals = model.marginals(worth)

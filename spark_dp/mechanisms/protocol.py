@@ -56,6 +56,7 @@ class MechanismPlan:
         countable: all marginals that the source may be asked for.
         max_cells: the most cells that the model may have.
         rho: what may be spent.
+        notes: what the user should know of the queries, in sentences.
     """
 
     domain: Domain
@@ -65,6 +66,7 @@ class MechanismPlan:
     countable: tuple[Clique, ...]
     max_cells: int
     rho: Fraction
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if sum((query.rho for query in self.queries), Fraction(0)) > self.rho:
