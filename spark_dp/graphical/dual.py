@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from spark_dp.graphical.convergence import Target
 from spark_dp.graphical.inference import BeliefPropagation, Placement, Tables
@@ -16,7 +15,6 @@ Vector = NDArray[np.float64]
 
 _RIDGE = 1e-11
 _CONJUGATE_ROUNDS = 60
-_LARGEST_DENSE_SYSTEM = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,6 @@ class DualProblem:
         for i, cells in zip(self._smaller, self._free_cells, strict=True):
             self._free_variance[cells] = self.targets[i].variance
 
-    @property
-    def is_decomposable(self) -> bool:
-        """Whether every clique of the tree was measured itself: the best tables have a closed form."""
-        return all(self.precisions)
-
     def evaluate(self, multipliers: Vector) -> DualPoint:
         """Returns the best tables at these multipliers, max(0, y - s w) with w the multipliers spread out.
 
@@ -138,17 +131,15 @@ class DualProblem:
             for i, t in enumerate(self.targets)
         ]
 
-    def solver(self, curvature: Tables, *, accuracy: float, factorise: bool) -> Callable[[Vector], Vector]:
+    def solver(self, curvature: Tables, *, accuracy: float) -> Callable[[Vector], Vector]:
         """Returns a function that solves (A C A' + free variances) x = right side.
 
-        By conjugate gradients, preconditioned by the diagonal, or by the matrix's Cholesky factor where that
-        is asked for and the system is small enough. The equations are partly redundant, so a ridge is
-        added that is small beside the diagonal; an equation none of whose cells yields gets a whole one.
+        By conjugate gradients, preconditioned by the diagonal. The equations are partly redundant, so a ridge
+        that is small beside the diagonal keeps it positive; an equation none of whose cells yields gets a whole one.
 
         Args:
             curvature: C, how far each cell of each clique yields to a slope; non-negative.
             accuracy: at which the rounds stop, relative to the right side.
-            factorise: for ill-conditioned systems.
         """
         diagonal = self._diagonal(curvature)
         flat = diagonal <= 0
@@ -156,15 +147,9 @@ class DualProblem:
         ridge[flat] = diagonal.max(initial=0.0) or 1.0
         whole = np.where(flat, ridge, 0.0)
         scale = diagonal + ridge
-        precondition: Callable[[Vector], Vector] = lambda v: v / scale  # noqa: E731
-        if factorise and self.size <= _LARGEST_DENSE_SYSTEM:
-            root = np.sqrt(scale)
-            matrix = self._matrix(curvature)
-            matrix[np.diag_indices_from(matrix)] += ridge
-            matrix /= root[:, None]
-            matrix /= root
-            factor = cho_factor(matrix, lower=True, overwrite_a=True)
-            precondition = lambda v: np.asarray(cho_solve(factor, v / root)) / root  # noqa: E731
+
+        def precondition(values: Vector) -> Vector:
+            return values / scale
 
         def solve(right_side: Vector) -> Vector:
             solution = np.zeros(self.size)
@@ -216,29 +201,4 @@ class DualProblem:
         for agreement in self._agreements:
             for node, place, _ in agreement.terms:
                 result[agreement.cells] += curvature[node].sum(axis=place.lost).ravel()
-        return result
-
-    def _matrix(self, curvature: Tables) -> NDArray[np.float64]:
-        """Returns A C A' + free variances as a dense matrix, of which the lower triangle is right."""
-        result = np.diag(self._free_variance)
-        for node, table in enumerate(curvature):
-            held = [
-                (a.cells, place, sign) for a in self._agreements for n, place, sign in a.terms if n == node
-            ]
-            rows = [
-                np.broadcast_to(np.arange(c.stop - c.start).reshape(place.shape), table.shape).ravel()
-                for c, place, _ in held
-            ]
-            for i, (left, _, left_sign) in enumerate(held):
-                for j, (right, _, right_sign) in enumerate(held[: i + 1]):
-                    low, high, first, second = (
-                        (right, left, j, i) if right.start < left.start else (left, right, i, j)
-                    )
-                    shape = high.stop - high.start, low.stop - low.start
-                    block = np.bincount(
-                        rows[second] * shape[1] + rows[first],
-                        weights=table.ravel(),
-                        minlength=shape[0] * shape[1],
-                    )
-                    result[high, low] += left_sign * right_sign * block.reshape(shape)
         return result

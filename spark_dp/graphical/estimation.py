@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_dp.graphical.cliques import smallest_superset
-from spark_dp.graphical.convergence import Convergence, Target, loss_of
+from spark_dp.errors import ConfigurationError
+from spark_dp.graphical.cliques import maximal_cliques, smallest_superset
+from spark_dp.graphical.convergence import Convergence, Target
 from spark_dp.graphical.dual import DualProblem
-from spark_dp.graphical.inference import BeliefPropagation, Placement, Tables
-from spark_dp.graphical.interior import interior_point
+from spark_dp.graphical.entropic import EntropicProblem, gauss_newton
+from spark_dp.graphical.inference import BeliefPropagation, Placement
+from spark_dp.graphical.interactions import Interactions
 from spark_dp.graphical.junction_tree import JunctionTree, build_junction_tree
 from spark_dp.graphical.model import GraphicalModel
 from spark_dp.graphical.newton import newton
+from spark_dp.graphical.passes import Passes
 from spark_dp.graphical.search import Search
-from spark_dp.graphical.zeros import StructuralZeros
+from spark_dp.graphical.starts import first_potentials, potentials_of
+from spark_dp.graphical.zeros import StructuralZeros, allowed_potentials
 from spark_dp.privacy.measurement import Measurement
 from spark_dp.schema.domain import Clique, Domain
 
 TOLERANCE = 1e-3
 MAX_ITERATIONS = 200
+ENTROPY = 0.1
 
-_FIT_ROUNDS = 10
+Combined = Mapping[Clique, tuple[NDArray[np.float64], float]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Estimate:
-    """A model and how well it is known to fit."""
+    """A model and how well it is known to fit.
+
+    Attributes:
+        model: the distribution and its total.
+        convergence: what was proved.
+        potentials: logarithms of factors, on cliques, whose product is the model; the next estimate's warm start. Empty
+            where the model's own tables say the same.
+    """
 
     model: GraphicalModel
     convergence: Convergence
+    potentials: Mapping[Clique, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def estimate(
@@ -46,20 +59,15 @@ def estimate(
     max_iterations: int = MAX_ITERATIONS,
     warm_start: Estimate | None = None,
     zeros: Sequence[StructuralZeros] = (),
+    entropy: float = ENTROPY,
 ) -> Estimate:
     """Finds the non-negative consistent marginals that minimise sum |mu_r - y_r|^2 / (2 sigma_r^2).
 
-    Solved in the dual by a semismooth Newton method (Qi and Sun 1993) with conjugate gradients and an
-    Armijo line search: see `DualProblem`. After each step the tables are made consistent along the junction
-    tree and the distance to the optimum is bounded (`proven_gap`); the first iterate within the tolerance
-    is the answer. On a tree over 14 columns with 27 measurements and 21 thousand cells that takes 4 to 6 steps
-    and 0.03 to 0.1 CPU seconds, from 5e4 to 1e9 rows. On the same tree with 5e4 rows, entropic mirror descent
-    with adaptive steps had proved a gap of 3.6 noise floors after 1,500 steps and 1.4 s, and a simple
-    proximal Newton method on the potentials stalled at 0.9. L-BFGS on the potentials was not tried.
-
-    Where a clique of the tree was not measured itself, the dual has no closed form and `interior_point`
-    takes over. It is slower, and at counts of many thousand times the noise, or with more separator cells
-    than a dense system may have, it may stop short: look at `convergence.converged`.
+    Where every clique of the junction tree was measured itself: in the dual, by a semismooth Newton method
+    (`newton`), in four to six steps. Everywhere else, plus `entropy` times the divergence from uniform, by Gauss-Newton
+    steps on the potentials of the measured cliques (`gauss_newton`). The entropy makes the answer one: cliques that
+    only triangulation made get the distribution of largest entropy, and noise in cells that hardly any row
+    is in is not fitted to the end. The figures behind that choice are in benchmarks/README.md.
 
     Measurements of the same clique are first combined by inverse variance. Post-processing: it costs no
     privacy. An attribute that nothing measures is uniform.
@@ -71,40 +79,135 @@ def estimate(
         total: rows of the model; None takes the inverse-variance mean of the measurements' totals.
         progress: told of each step, in facts about noisy numbers only.
         tolerance: of the proven gap, as a part of the noise floor.
-        max_iterations: Newton steps; an estimate that needs more says that it has not converged.
+        max_iterations: steps; an estimate that needs more says that it has not converged.
         warm_start: an earlier estimate over the same domain, of other cliques or other noise; it changes
             how long this takes and not what is sought.
         zeros: combinations that no row may have; they get probability zero.
+        entropy: the weight of the divergence, in units of the loss for a row and nat; positive. 1 is the most probable
+            table where every table of that many rows is equally likely beforehand.
 
     Returns:
         A model of the estimated total; where that is not positive, the uniform model of total 0.
 
     Raises:
         DomainTooLargeError: the junction tree would exceed max_cells; found before anything is allocated.
+        ConfigurationError: the zeros together leave no cell.
     """
-    tree = build_junction_tree(domain, [m.clique for m in measurements], max_cells=max_cells)
-    propagation = BeliefPropagation(tree)
-    combined = _combine(domain, measurements)
+    if not (entropy > 0 and np.isfinite(entropy)):
+        raise ValueError(f"The entropy's weight is {entropy}; it must be positive and finite.")
+    forbidden = [domain.canonical(zero.clique) for zero in zeros]
+    tree = build_junction_tree(domain, [*(m.clique for m in measurements), *forbidden], max_cells=max_cells)
+    combined = {clique: noisy for clique, noisy in _combine(domain, measurements).items() if clique}
     rows = estimated_total(domain, measurements) if total is None else total
-    targets = [_target(tree, clique, *noisy) for clique, noisy in combined.items() if clique]
-    floor = sum(t.values.size for t in targets) / 2
     if not (rows > 0 and np.isfinite(rows)):
-        uniform = _uniform(tree, 1.0)
-        loss = loss_of(targets, [0.0 * table for table in uniform])
-        model = GraphicalModel(tree=tree, probabilities=tuple(uniform), total=0.0)
-        return Estimate(
-            model=model,
-            convergence=Convergence(loss=loss, noise_floor=floor, gap=0.0, iterations=0, converged=True),
-        )
-    problem = DualProblem(propagation, targets, rows)
-    search = Search(problem, rows, tolerance * floor, max_iterations, progress)
-    if problem.is_decomposable:
+        return _nothing(tree, combined, zeros)
+    if not zeros and set(_touched(tree, combined)) <= set(combined):
+        found = _decomposable(tree, combined, rows, tolerance, max_iterations, progress)
+        if found.convergence.converged:
+            return found
+    return _general(tree, combined, zeros, rows, entropy, tolerance, max_iterations, warm_start, progress)
+
+
+def _nothing(tree: JunctionTree, combined: Combined, zeros: Sequence[StructuralZeros]) -> Estimate:
+    """Returns the uniform model of no rows."""
+    passes, _ = _inference(tree, [], zeros)
+    model = GraphicalModel(tree=tree, probabilities=tuple(passes.beliefs()), total=0.0)
+    loss = sum(float(np.square(values).sum()) / (2 * variance) for values, variance in combined.values())
+    floor = sum(values.size for values, _ in combined.values()) / 2
+    found = Convergence(loss=loss, noise_floor=floor, gap=0.0, iterations=0, converged=True)
+    return Estimate(model=model, convergence=found)
+
+
+def _touched(tree: JunctionTree, combined: Combined) -> list[Clique]:
+    """Returns the cliques of the tree that hold an attribute that was measured."""
+    measured = {attribute for clique in combined for attribute in clique}
+    return [clique for clique in tree.cliques if measured & set(clique)]
+
+
+def _decomposable(
+    tree: JunctionTree,
+    combined: Combined,
+    rows: float,
+    tolerance: float,
+    max_iterations: int,
+    progress: Callable[[str], None] | None,
+) -> Estimate:
+    """Estimates on the cliques that were measured; an attribute on its own that none measures is uniform."""
+    domain = tree.domain
+    measured = _touched(tree, combined)
+    found: dict[Clique, NDArray[np.float64]] = {}
+    reached = Convergence(loss=0.0, noise_floor=0.0, gap=0.0, iterations=0, converged=True)
+    if measured:
+        part = domain.project(domain.canonical(a for clique in measured for a in clique))
+        smaller = build_junction_tree(part, measured, max_cells=tree.cells)
+        targets = [_target(smaller, clique, *noisy) for clique, noisy in combined.items()]
+        floor = sum(t.values.size for t in targets) / 2
+        problem = DualProblem(BeliefPropagation(smaller), targets, rows)
+        search = Search(problem, rows, tolerance * floor, max_iterations, progress)
         newton(search)
-    if not search.is_over:
-        interior_point(search, _start(tree, targets, rows))
-    beliefs, convergence = search.beliefs, search.convergence
-    model = GraphicalModel(tree=tree, probabilities=tuple(b / rows for b in beliefs), total=float(rows))
-    return Estimate(model=model, convergence=convergence)
+        reached = search.convergence
+        found = {c: b / rows for c, b in zip(smaller.cliques, search.beliefs, strict=True)}
+    tables = [
+        found[c] if c in found else np.full(domain.shape(c), 1.0 / domain.cells(c)) for c in tree.cliques
+    ]
+    model = GraphicalModel(tree=tree, probabilities=tuple(tables), total=float(rows))
+    return Estimate(model=model, convergence=reached)
+
+
+def _general(
+    tree: JunctionTree,
+    combined: Combined,
+    zeros: Sequence[StructuralZeros],
+    rows: float,
+    entropy: float,
+    tolerance: float,
+    max_iterations: int,
+    warm_start: Estimate | None,
+    progress: Callable[[str], None] | None,
+) -> Estimate:
+    passes, fixed = _inference(tree, list(combined), zeros)
+    potentials: dict[Clique, NDArray[np.float64]] = {}
+    found = Convergence(loss=0.0, noise_floor=0.0, gap=0.0, iterations=0, converged=True)
+    if combined:
+        interactions = Interactions(tree.domain, passes.sites, combined)
+        problem = EntropicProblem(passes, interactions, combined, rows, entropy, fixed)
+        start = interactions.gather_potentials(
+            first_potentials(tree.domain, combined)
+            if warm_start is None
+            else warm_start.potentials.items() or potentials_of(warm_start.model)
+        )
+        vector, found = gauss_newton(
+            problem, start, tolerance=tolerance, max_iterations=max_iterations, progress=progress
+        )
+        potentials = dict(zip(passes.sites, interactions.potentials(vector), strict=True))
+    tables = passes.beliefs()
+    for table in tables:
+        table /= table.sum()
+    model = GraphicalModel(tree=tree, probabilities=tuple(tables), total=float(rows))
+    return Estimate(model=model, convergence=found, potentials=potentials)
+
+
+def _inference(
+    tree: JunctionTree, measured: Sequence[Clique], zeros: Sequence[StructuralZeros]
+) -> tuple[Passes, list[NDArray[np.float64] | None]]:
+    """Returns passes over the largest measured and forbidden cliques, run once without potentials.
+
+    Raises:
+        ConfigurationError: no cell of the domain is allowed.
+    """
+    domain = tree.domain
+    forbidden = [domain.canonical(zero.clique) for zero in zeros]
+    sites = tuple(clique for clique in maximal_cliques([*measured, *forbidden]) if clique)
+    passes = Passes(tree, sites)
+    fixed = allowed_potentials(domain, sites, zeros)
+    blank = [np.zeros(domain.shape(s)) if f is None else f for s, f in zip(sites, fixed, strict=True)]
+    if not np.isfinite(passes.forward(blank)):
+        raise ConfigurationError(
+            f"The {len(zeros)} sets of forbidden combinations together leave no row possible. Nothing was "
+            "estimated. Forbid less."
+        )
+    passes.marginals(1.0)
+    return passes, fixed
 
 
 def estimated_total(domain: Domain, measurements: Sequence[Measurement]) -> float:
@@ -143,33 +246,3 @@ def _target(tree: JunctionTree, clique: Clique, values: NDArray[np.float64], var
         raise ValueError(f"No clique of the junction tree holds {clique}.")
     place = Placement.of(tree, clique, tree.cliques[node])
     return Target(node=node, place=place, values=values.reshape(place.shape), variance=variance)
-
-
-def _uniform(tree: JunctionTree, total: float) -> Tables:
-    return [np.full(tree.domain.shape(c), total / tree.domain.cells(c)) for c in tree.cliques]
-
-
-def _start(tree: JunctionTree, targets: Sequence[Target], rows: float) -> Tables:
-    """Returns positive tables to start from: the noisy ones where the clique was measured itself.
-
-    Elsewhere the distribution of largest entropy that fits the smaller marginals measured within the
-    clique, by a few rounds of iterative proportional fitting from uniform.
-    """
-    tables = _uniform(tree, rows)
-    for target in targets:
-        if not target.place.lost:
-            tables[target.node] = _positive(target, rows)
-    measured = {t.node for t in targets if not t.place.lost}
-    for _ in range(_FIT_ROUNDS):
-        for target in targets:
-            if target.node not in measured:
-                table = tables[target.node]
-                held = table.sum(axis=target.place.lost, keepdims=True)
-                tables[target.node] = table * (_positive(target, rows) / held)
-    return tables
-
-
-def _positive(target: Target, rows: float) -> NDArray[np.float64]:
-    """Returns the noisy values with the right total, the small ones raised to a part of their noise."""
-    values = np.maximum(target.values, 0.3 * np.sqrt(target.variance))
-    return np.asarray(values * (rows / values.sum()))

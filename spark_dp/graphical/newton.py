@@ -26,7 +26,7 @@ def newton(search: Search) -> None:
             np.where(table > 0, 1.0 / precision, 0.0)
             for table, precision in zip(point.tables, problem.precisions, strict=True)
         ]
-        direction = problem.solver(curvature, accuracy=_ACCURACY, factorise=False)(point.violation)
+        direction = problem.solver(curvature, accuracy=_ACCURACY)(point.violation)
         reached = _ascend(problem, point, direction)
         if reached is None:
             return
