@@ -68,9 +68,10 @@ class EntropicProblem:
         rows: float,
         entropy: float,
         fixed: Sequence[Table | None],
+        reference: Vector,
     ) -> None:
         self.passes, self.interactions, self.rows, self.entropy = passes, interactions, rows, entropy
-        self.fixed = tuple(fixed)
+        self.fixed, self.reference = tuple(fixed), reference
         self.precision = np.zeros(interactions.size)
         weighted = np.zeros(interactions.size)
         squares = 0.0
@@ -110,8 +111,9 @@ class EntropicProblem:
         moments = self.interactions.moments(marginals)
         difference = moments - self.noisy
         loss = float(self.precision @ np.square(difference)) / 2
-        divergence = float(potentials @ moments) - self.rows * log_partition
-        residual = difference + self.entropy * potentials / self.precision
+        moved = potentials - self.reference
+        divergence = float(moved @ moments) - self.rows * log_partition
+        residual = difference + self.entropy * moved / self.precision
         return _Point(potentials, marginals, moments, loss, loss + self.entropy * divergence, residual)
 
     def gap(self, point: _Point) -> float:
@@ -180,7 +182,7 @@ def gauss_newton(
         if not is_current:
             point, is_current = problem.at(point.potentials), True
         iterations += 1
-        aim = max(accuracy**2 * 2 * gap, 0.5 * wanted)
+        aim = max(accuracy**2 * 2 * gap, 0.1 * wanted)
         step, image = problem.direction(point, damping, aim)
         slope = float((problem.precision * point.residual) @ image)
         if not slope < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,12 +171,15 @@ def _general(
     found = Convergence(loss=0.0, noise_floor=0.0, gap=0.0, iterations=0, converged=True)
     if combined:
         interactions = Interactions(tree.domain, passes.sites, combined)
-        problem = EntropicProblem(passes, interactions, combined, rows, entropy, fixed)
-        start = interactions.gather_potentials(
-            first_potentials(tree.domain, combined)
-            if warm_start is None
-            else warm_start.potentials.items() or potentials_of(warm_start.model)
-        )
+        reference = interactions.gather_potentials(first_potentials(tree.domain, combined))
+        cells = sum(values.size for values, _ in combined.values())
+        noise = sqrt(sum(values.size * variance for values, variance in combined.values()) / cells)
+        problem = EntropicProblem(passes, interactions, combined, rows, entropy / noise, fixed, reference)
+        start = reference
+        if warm_start is not None:
+            start = interactions.gather_potentials(
+                warm_start.potentials.items() or potentials_of(warm_start.model)
+            )
         vector, found = gauss_newton(
             problem, start, tolerance=tolerance, max_iterations=max_iterations, progress=progress
         )
