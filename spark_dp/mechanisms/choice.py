@@ -18,7 +18,7 @@ from spark_dp.mechanisms.projected_noise import Profile, unprojected_noise
 from spark_dp.privacy.scoring import NoisyDistance
 from spark_dp.schema.domain import Clique, Domain
 
-_GROWTH: Final = 1.5
+_GROWTH: Final = 1.3
 _FEWEST_TO_SHRINK: Final = 5
 
 
@@ -71,15 +71,15 @@ class Situation:
         built for one marginal, two, three and so on in growing steps, each by taking the marginal that helps most
         until as many are chosen or none helps, and the best set is kept.
         """
-        best, number = NOTHING, 1
+        best, number = NOTHING, 0
         energies = self.energies()
-        while number <= len(self.profiles):
+        while number < len(self.profiles):
+            number = min(ceil(number * _GROWTH) or 1, len(self.profiles))
             found = self._build(energies, sigma_of_one * sqrt(number), number)
             if found.gain > best.gain:
                 best = found
             if len(found.cliques) < number:
                 break
-            number = ceil(number * _GROWTH)
         return best
 
     def energies(self) -> NDArray[np.float64]:
