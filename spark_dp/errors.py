@@ -79,6 +79,13 @@ class LedgerError(BudgetError):
     """The ledger or an account in it is missing, altered, or at odds with the run."""
 
 
+class TakenOverError(LedgerError):
+    """Another driver holds the run now. What it answers is the run's; running the same key again uses it."""
+
+    exit_code = 75
+    retriable = True
+
+
 class TransientError(SparkDPError):
     """Something outside failed that may work next time."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from pyarrow import fs
 
 from spark_dp.errors import ConfigurationError, InternalError, SparkDPError, TransientError
 
+_TEMPORARY = ".tmp"
+_ATTEMPTS = 3
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -112,6 +116,25 @@ class Folder:
         except OSError as error:
             raise self._failed("write", name, error) from None
 
+    def sweep(self) -> None:
+        """Deletes the temporary files in a local folder that writers left who were killed; one that lives writes anew."""
+        if self.is_local:
+            for left in Path(self.path).rglob(f".*{_TEMPORARY}"):
+                left.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Deletes the folder and all that is in it.
+
+        Raises:
+            ConfigurationError, TransientError: it cannot be deleted.
+        """
+        try:
+            self.filesystem.delete_dir(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._failed("delete", ".", error) from None
+
     def exists(self, name: str) -> bool:
         info = self.filesystem.get_file_info(self._inside(name))
         return bool(info.type != fs.FileType.NotFound)
@@ -128,7 +151,23 @@ class Folder:
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.private:
             Path(self.path).chmod(0o700)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        for _ in range(_ATTEMPTS - 1):
+            # Another writer of this file may have taken ours for one that a killed writer left.
+            with suppress(FileNotFoundError):
+                self._replace(path, content)
+                break
+        else:
+            self._replace(path, content)
+        for left in _temporaries_of(path):
+            left.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _replace(self, path: Path, content: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
         try:
             mode = 0o600 if self.private else 0o666
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -139,11 +178,6 @@ class Folder:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def _failed(self, verb: str, name: str, error: OSError) -> SparkDPError:
         if isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError | FileExistsError):
@@ -158,6 +192,13 @@ class Folder:
             "key again.",
             field="run.directory",
         )
+
+
+def _temporaries_of(path: Path) -> Iterator[Path]:
+    """What writers of a file left who were killed before they could rename it."""
+    with os.scandir(path.parent) as entries:
+        found = [entry.name for entry in entries if entry.name.startswith(f".{path.name}.")]
+    return (path.with_name(name) for name in found if name.endswith(_TEMPORARY))
 
 
 def _without_query(uri: str) -> str:

@@ -187,6 +187,27 @@ def bind(
     )
 
 
+@ledger.command(
+    epilog=examples(f"spark-dp ledger void visits 2024-W01 {_URL}"),
+)
+@click.argument("dataset")
+@click.argument("key")
+@LEDGER
+@JSON
+@LOG
+def void(dataset: str, key: str, ledger: str, as_json: bool, log_format: str) -> None:  # noqa: ARG001
+    """Gives back a killed run that answered no query and will not be resumed."""
+    from spark_dp.pipeline.describe import account_facts, account_lines
+    from spark_dp.privacy.ledger import Ledger
+
+    account = Ledger.connect(ledger).void(dataset, key)
+    tell(
+        {"command": "ledger void", "key": key, **account_facts(account)},
+        lambda: "\n".join(account_lines(account)),
+        as_json=as_json,
+    )
+
+
 @ledger.command("upgrade", epilog=examples(f"spark-dp ledger upgrade {_URL}"))
 @LEDGER
 @JSON

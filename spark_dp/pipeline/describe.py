@@ -184,6 +184,7 @@ def history_facts(dataset: str, runs: Sequence[RunView]) -> dict[str, Any]:
                         "kind": query.kind,
                         "state": query.state,
                         "rho": float(query.event.rho),
+                        "event": query.event.to_json(),
                         "reserved_at": query.reserved_at,
                         "answered_at": query.answered_at,
                     }

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from spark_dp.privacy.account_views import AccountView, RunView
+from spark_dp.privacy.noise_law import NoiseLaw
 
 
 def share_and_input_lines(account: AccountView) -> Iterator[str]:
@@ -26,7 +27,8 @@ def share_and_input_lines(account: AccountView) -> Iterator[str]:
 def accounting_words(account: AccountView) -> str:
     """Says in what an account adds up, and which conversion gives its own epsilon."""
     own = next(promise for promise in account.promises if promise.delta == account.delta)
-    return f"{account.accounting.value}: {own.method}; the noise is the {account.accounting.noise.value.replace('_', ' ')}"
+    noise = {NoiseLaw.ROUNDED: "rounded", NoiseLaw.DISCRETE: "discrete"}[account.accounting.noise]
+    return f"{account.accounting.value}: {own.method}; the noise is the {noise} Gaussian"
 
 
 def promise_lines(account: AccountView) -> Iterator[str]:

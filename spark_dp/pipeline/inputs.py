@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from spark_dp.errors import InputChangedError, InputError, TransientError
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import Bounding, ColumnUnit
 from spark_dp.privacy.sensitivity import Contribution
@@ -92,7 +95,7 @@ class OpenedInput:
 
     def raw_pass(self) -> MarginalPass:
         """Counts all rows as they are, unbounded. Only for the owner's evaluation."""
-        return MarginalPass(self._count_plain, None, self.unchanged)
+        return MarginalPass(partial(self._counted, self._count_plain), None, self.unchanged)
 
     def bounded_pass(self, run_id: str) -> MarginalPass:
         """Bounds the table, once, and returns how to count it.
@@ -103,17 +106,45 @@ class OpenedInput:
         unit = self.config.privacy.unit
         if not isinstance(unit, ColumnUnit):
             return self.raw_pass()
+        with self._blamed_on_changes():
+            bounded, reader = self._bounded_by(unit, run_id)
+        self._bounded.append(bounded)
+        count = partial(count_rows_of, bounded.rows, reader)
+        return MarginalPass(partial(self._counted, count), bounded.totals, self.unchanged)
+
+    def _bounded_by(self, unit: ColumnUnit, run_id: str) -> tuple[bounding.BoundedRows, CodesReader]:
         schema, nulls = self.config.schema, unit.nulls.value
         transport = Transport.of(schema)
         keyed = bounding.with_unit_keys(self.rows, self.unit, nulls, transport.expressions())
         reader: CodesReader = RowReader(transport)
         if unit.bounding is Bounding.WEIGHT:
-            bounded = bounding.weigh(keyed, max_rows=unit.max_rows, nulls=nulls, nonce=secrets.randbits(62))
-        else:
-            words, reader = encoded_words(keyed, schema, transport)
-            bounded = bounding.sample(words, max_rows=unit.max_rows, nulls=nulls, nonce=_nonce(run_id))
-        self._bounded.append(bounded)
-        return MarginalPass(partial(count_rows_of, bounded.rows, reader), bounded.totals, self.unchanged)
+            nonce = secrets.randbits(62)
+            return bounding.weigh(keyed, max_rows=unit.max_rows, nulls=nulls, nonce=nonce), reader
+        words, reader = encoded_words(keyed, schema, transport)
+        return bounding.sample(words, max_rows=unit.max_rows, nulls=nulls, nonce=_nonce(run_id)), reader
+
+    def _counted(self, count: Callable[[CountingLayout], Counted], layout: CountingLayout) -> Counted:
+        with self._blamed_on_changes():
+            return count(layout)
+
+    @contextmanager
+    def _blamed_on_changes(self) -> Iterator[None]:
+        """A pass that fails over files that are not those of the start is told as what it is, and may be retried."""
+        try:
+            yield
+        except (InputError, TransientError) as failure:
+            raise self._change() or failure from None
+
+    def _change(self) -> InputChangedError | None:
+        """Returns what there is to say of files that have changed; None where they are as they were, or who knows."""
+        try:
+            if self.from_path:
+                self.unchanged()
+        except InputChangedError as change:
+            return change
+        except (InputError, TransientError):
+            return None
+        return None
 
     def _count_plain(self, layout: CountingLayout) -> Counted:
         source = self.config.input

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Final
 
-from spark_dp.errors import ConfigurationError, SparkDPError
-from spark_dp.pipeline.artefacts import MEASUREMENTS, MODEL, require_same_release
+from spark_dp.errors import ConfigurationError, SparkDPError, TakenOverError
+from spark_dp.files import Folder
+from spark_dp.pipeline.artefacts import MEASUREMENTS, MODEL, read_statement, require_same_release
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.ledger_marks import keep_head, seen_head
 from spark_dp.pipeline.run import Run
@@ -17,6 +19,7 @@ from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.run_account import RunAccount
 
 SETTINGS: Final = "settings.json"
+COMPLETE: Final = "complete"
 
 
 def require_affordable(config: RunConfig) -> None:
@@ -132,8 +135,32 @@ def give_back(run: Run, account: RunAccount) -> None:
     """A failure that answered nothing costs nothing. If the ledger cannot be asked, the reservation stands."""
     try:
         voided = account.void_if_unanswered()
-        keep_head(run, account.head)
-        if voided:
-            run.progress.say("nothing was answered: what was reserved is given back")
+    except TakenOverError:
+        return
     except SparkDPError:
         run.progress.say("the reservation stands, for the ledger could not be asked; the same key resumes it")
+        return
+    with suppress(SparkDPError):  # the run has failed already, perhaps because nothing can be written here
+        keep_head(run, account.head)
+    if voided:
+        run.progress.say("nothing was answered: what was reserved is given back")
+        with suppress(SparkDPError):
+            answers_of(run, account).remove()
+
+
+def answers_of(run: Run, account: RunAccount) -> Folder:
+    """Where what was asked and what was drawn is kept: never drawn again."""
+    return run.directory.state.child(f"answers/{account.run_id}")
+
+
+def complete(run: Run, account: RunAccount) -> None:
+    """Ends the run in the ledger, and remembers that it was."""
+    account.complete()
+    keep_head(run, account.head)
+    run.directory.state.write(COMPLETE, account.run_id.encode())
+
+
+def is_complete(run: Run, released: Artefact) -> bool:
+    """Whether the ledger was told that all is measured: a driver may have been lost between the release and that."""
+    told = run.directory.state.read(COMPLETE)
+    return told is not None and told.decode() == read_statement(released)["run_id"]

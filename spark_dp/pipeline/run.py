@@ -57,7 +57,8 @@ class Run:
     @property
     def output(self) -> Output:
         output = self.config.output
-        return Output(output.path, output.mode, output.partition_by)
+        owner = digest_of({"directory": self.config.run.directory, "key": self.config.run.key})[:8]
+        return Output(output.path, output.mode, output.partition_by, owner)
 
     @property
     def settings_digest(self) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from spark_dp.errors import SparkDPError
+from spark_dp.errors import SparkDPError, TakenOverError
 from spark_dp.evaluation.results import Evaluation
 from spark_dp.pipeline.output import require_output
 from spark_dp.pipeline.planning import RunPlan
@@ -99,7 +99,12 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def record_failure(run: Run, error: BaseException) -> None:
-    """Writes the outcome of a run that failed, unless its directory cannot be written either."""
+    """Writes the outcome of a run that failed, unless its directory cannot be written either.
+
+    Where another driver has taken the run over, its outcome is the run's, and this one's is not written.
+    """
+    if isinstance(error, TakenOverError):
+        return
     try:
         run.directory.state.write(OUTCOME, outcome_of(error).to_json())
     except SparkDPError as unwritable:

@@ -55,8 +55,11 @@ from spark_dp.pipeline.planning import RunPlan, plan_run
 from spark_dp.pipeline.preflight import require_input, require_own_key
 from spark_dp.pipeline.report import report_text
 from spark_dp.pipeline.resume import (
+    answers_of,
     begin,
+    complete,
     give_back,
+    is_complete,
     measurements_of,
     model_of,
     remember,
@@ -102,25 +105,25 @@ def measure(run: Run) -> Artefact:
         require_input(config)
     opened = open_input(run.spark(to_compute=released is None), config, run.table)
     identity = digest_of({"settings": run.settings_digest, "input": opened.snapshot.digest})
-    if released is not None:
+    if released is not None and is_complete(run, released):
         return replayed(run, released, identity)
     require_durable(config, submitted(run.spark(to_compute=False)))
     account = begin(run, identity)  # waits while another driver holds the run
     with account:
         released = run.directory.find(MEASUREMENTS)  # by the driver that was waited for
-        return (
-            _measure(run, account, opened, identity)
-            if released is None
-            else replayed(run, released, identity)
-        )
+        if released is None:
+            return _measure(run, account, opened, identity)
+        complete(run, account)  # the driver before was lost between its release and this
+        return replayed(run, released, identity)
 
 
 def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) -> Artefact:
     config, say = run.config, run.progress.say
     say(reservation(config, resumed=account.epoch > 1))
-    remember(run, identity)
-    keep_head(run, account.head)
     try:
+        remember(run, identity)
+        keep_head(run, account.head)
+        answers_of(run, account).sweep()
         planned = plan_run(config, accounting=account.accounting, rho=account.rho)
         curator = Curator(
             domain=config.schema.domain,  # an attribute for each column, a cell for each declared value or bin
@@ -131,9 +134,7 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
                 lambda: opened.bounded_pass(account.run_id),
             ),
             account=account,  # what may be spent
-            answers=run.directory.state.child(
-                f"answers/{account.run_id}"
-            ),  # what was drawn: never drawn again
+            answers=answers_of(run, account),  # what was drawn: never drawn again
             drawn=run.progress.meter("noise", "cells"),
         )
         measurements = planned.mechanism.measure(curator, planned.queries, say)
@@ -149,8 +150,7 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
         measurement_files(measurements, config.schema, statement),
         inputs=run.settings_digest,
     )
-    account.complete()
-    keep_head(run, account.head)
+    complete(run, account)
     return made
 
 
@@ -190,13 +190,14 @@ def generate(run: Run) -> dict[str, Any]:
     modelled = model_of(run, measured)
     generated = run.config.generate_settings()
     digest = digest_of({"model": modelled.digest, "settings": generated})
-    recover(run.output)
+    output = run.output
+    recover(output)
     there = manifest_there(run)
     if there.get("generate_digest") == digest:
         run.progress.say("the output of this model and seed is there already")
         return there
     if not is_ours(run):
-        require_writable(run.output)
+        require_writable(output)
     session = run.spark()
     run.directory.state.write("output", run.config.output.path.encode())
     rows = rows_to_generate(run, modelled)
@@ -209,13 +210,13 @@ def generate(run: Run) -> dict[str, Any]:
         seed=run.config.run.seed,
     )
     with run.progress.counted_in("writing", rows, "rows"):
-        write_rows(table, run.output, session, expected=rows)  # beside the output, and counted there
+        write_rows(table, output, session, expected=rows)  # beside the output, and counted there
     statement = read_statement(measured)
     manifest = manifest_of(
         statement, rows=rows, generated=generated, digest=digest, earlier=earlier_runs(run, statement)
     )
     remember_manifest(run, manifest)
-    publish(run.output, manifest)  # the old table or the new one, nothing between
+    publish(output, manifest)  # the old table or the new one, nothing between
     return dict(json.loads(manifest))
 
 

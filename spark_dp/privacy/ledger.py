@@ -37,6 +37,7 @@ from spark_dp.privacy.ledger_schema import accounts, entries, runs
 from spark_dp.privacy.ledger_show import account_view, bound_to, run_views
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.privacy.voiding import require_voidable, void
 
 
 def open_account(
@@ -299,6 +300,20 @@ class Ledger:
             change = binding(connection, dataset, named, bound_to(verified), confirmed=confirm_shared)
             if change is not None:
                 record(connection, dataset, What.BOUND, [change])
+        return self.show(dataset)
+
+    def void(self, dataset: str, key: str) -> AccountView:
+        """Gives back a run that was killed before any of its queries was answered, and will not be resumed.
+
+        Guarantees: what is given back released nothing, and no driver of the run can answer a query any more.
+
+        Raises:
+            LedgerError: no such account or run, it answered a query, or a driver that may be alive holds it.
+        """
+        with guarded(), self._engine.begin() as connection:
+            _, verified = _verified(connection, dataset)
+            epoch = require_voidable(verified, dataset, key, held_until(connection, dataset, key))
+            void(connection, dataset, key, epoch)
         return self.show(dataset)
 
     def close_account(self, dataset: str) -> None:

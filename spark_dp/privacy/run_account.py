@@ -10,11 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spark_dp.errors import LedgerError
+from spark_dp.errors import LedgerError, TakenOverError
 from spark_dp.privacy.budget import RhoFilter
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import Event
-from spark_dp.privacy.leases import Heartbeat, write_lease
+from spark_dp.privacy.leases import Heartbeat
 from spark_dp.privacy.ledger_chain import (
     Change,
     Deed,
@@ -29,6 +29,7 @@ from spark_dp.privacy.ledger_chain import (
 from spark_dp.privacy.ledger_database import RESTORE, guarded
 from spark_dp.privacy.ledger_schema import accounts, queries, runs
 from spark_dp.privacy.query_record import QueryRecord, read_query, require_same_query
+from spark_dp.privacy.voiding import void
 
 
 class RunAccount:
@@ -238,14 +239,7 @@ class RunAccount:
             run = self._hold(connection)
             if run.status != "running" or any(q.state == "answered" for q in self._queries(connection)):
                 return False
-            gone = {"dataset": self._dataset, "key": self._key}
-            head = self._record(
-                connection,
-                What.VOIDED,
-                Change(table=queries, deed=Deed.DELETE, row=gone),
-                self._run_change(status="voided", epoch=self._epoch + 1),
-            )
-            write_lease(connection, self._dataset, self._key, self._epoch + 1, None)
+            head = void(connection, self._dataset, self._key, self._epoch)
         self._head = head
         self._heartbeat.stop()
         return True
@@ -267,7 +261,7 @@ class RunAccount:
         if run is None:
             raise LedgerError(f"The ledger lost the run. Nothing was drawn. {RESTORE}")
         if run.epoch != self._epoch or self._heartbeat.lost.is_set():
-            raise LedgerError(
+            raise TakenOverError(
                 "Another driver has taken this run over. Nothing was drawn or released by this one after "
                 "that. Let the other finish; what it measured is used by whoever runs the same key."
             )

@@ -94,9 +94,9 @@ def with_unit_keys(rows: DataFrame, unit: Sequence[str], nulls: str, payload: Se
     is_null = reduce(lambda a, b: a | b, [part.isNull() for part in parts])
     if nulls == "drop":
         rows = rows.where(~is_null)
-    nothing = F.lit(None)
-    keys = [F.when(~is_null, part).otherwise(nothing).alias(f"{_KEY}{i}") for i, part in enumerate(parts)]
-    return rows.select(*keys, *payload)
+    elif len(parts) > 1:
+        parts = [F.when(~is_null, part) for part in parts]
+    return rows.select(*[part.alias(f"{_KEY}{i}") for i, part in enumerate(parts)], *payload)
 
 
 def key_names(rows: DataFrame) -> list[str]:
@@ -119,6 +119,7 @@ def weigh(rows: DataFrame, *, max_rows: int, nulls: str, nonce: int) -> BoundedR
     from pyspark.sql import functions as F
 
     keys = key_names(rows)
+    payload = [name for name in rows.columns if name not in keys]
     sizes = rows.groupBy(*keys).agg(F.count(F.lit(1)).alias(_SIZE)).persist()
     shared = f"({WEIGHT_UNIT * max_rows}L DIV {_SIZE})"
     allowed = F.expr(
@@ -126,16 +127,16 @@ def weigh(rows: DataFrame, *, max_rows: int, nulls: str, nonce: int) -> BoundedR
     )
     with _let_go_on_failure(sizes):
         totals, above = _totals(sizes, keys, allowed, max_rows, nulls, nonce)
-    heavy = sizes.where(F.col(_SIZE) > max_rows).select(
-        *[F.col(k).alias(f"{k}_") for k in keys], F.expr(shared).alias("__w")
-    )
-    if above <= BROADCAST_UNITS:
-        heavy = F.broadcast(heavy)
-    same = reduce(lambda a, b: a & b, [F.col(k).eqNullSafe(F.col(f"{k}_")) for k in keys])
-    joined = rows.join(heavy, same, "left")
-    weight = F.coalesce(F.col("__w"), F.lit(WEIGHT_UNIT)).cast("long")
-    weighed = joined.withColumn(WEIGHT, weight).withColumn(MARK, _mark(keys, F.col(WEIGHT), nonce))
-    payload = [name for name in rows.columns if name not in keys]
+    weight = F.lit(WEIGHT_UNIT).cast("long")
+    if above:
+        heavy = sizes.where(F.col(_SIZE) > max_rows).select(
+            *[F.col(k).alias(f"{k}_") for k in keys], F.expr(shared).alias("__w")
+        )
+        rows = rows.join(
+            F.broadcast(heavy) if above <= BROADCAST_UNITS else heavy, _same(keys, nulls), "left"
+        )
+        weight = F.coalesce(F.col("__w"), weight)
+    weighed = rows.withColumn(WEIGHT, weight).withColumn(MARK, _mark(keys, F.col(WEIGHT), nonce))
     bounded = weighed.select(*[_sql_name(p) for p in payload], WEIGHT, MARK)
     return BoundedRows(bounded, totals, WEIGHT_UNIT, (sizes,))
 
@@ -177,6 +178,14 @@ def sample(rows: DataFrame, *, max_rows: int, nulls: str, nonce: int) -> Bounded
     one = F.lit(1).cast("long")
     bounded = sampled.select(*words, one.alias(WEIGHT), _mark(keys, one, nonce).alias(MARK))
     return BoundedRows(bounded, totals, 1, (kept_rows, sizes))
+
+
+def _same(keys: Sequence[str], nulls: str) -> Column:
+    """Whether a row is of the unit that it is joined with. Plain equality is much faster, and needs ids that are there."""
+    from pyspark.sql import functions as F
+
+    pairs = [(F.col(k), F.col(f"{k}_")) for k in keys]
+    return reduce(lambda a, b: a & b, [a.eqNullSafe(b) if nulls == "one_unit" else a == b for a, b in pairs])
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,15 +20,24 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+class InputMissingError(InputError):
+    """There is no input: no such path, or no file below it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The files of a table: (path, bytes, modification time in µs), sorted.
 
     An empty `files` with a `version` is a table pinned by a version instead.
+
+    `marks` are what this machine's file system knows beyond that of files that it has: (inode, modification time in
+    ns), so that a file that was replaced or written within Spark's millisecond is noticed too. They say nothing of
+    the content, and are no part of the digest: a table that was copied back is the same table.
     """
 
     files: tuple[tuple[str, int, int], ...]
     version: str | None = None
+    marks: tuple[tuple[int, int], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -53,11 +64,11 @@ def snapshot_files(session: SparkSession, path: str) -> Snapshot:
         raise _unlistable(path, error) from None
     files = tuple(sorted((row["path"], int(row["length"]), int(row["modified"])) for row in listed))
     if not files:
-        raise InputError(
+        raise InputMissingError(
             f"input.path {path!r} holds no file. Nothing was spent. Check the path, or write the table first.",
             field="input.path",
         )
-    return Snapshot(files)
+    return Snapshot(files, marks=_marks([path for path, _, _ in files]))
 
 
 def snapshot_rows(rows: DataFrame) -> Snapshot:
@@ -94,7 +105,11 @@ def require_unchanged(session: SparkSession, path: str, before: Snapshot) -> Non
     Raises:
         InputChangedError: a file was added, removed or rewritten. Nothing was drawn from it.
     """
-    if snapshot_files(session, path) != before:
+    try:
+        now = snapshot_files(session, path)
+    except InputMissingError:
+        now = None
+    if now != before:
         raise InputChangedError(
             f"input.path {path!r} changed while it was read: its files are not those of the start of the run. "
             "No query was answered from it. Run again when nothing writes there, or pin a version of the table.",
@@ -102,15 +117,26 @@ def require_unchanged(session: SparkSession, path: str, before: Snapshot) -> Non
         )
 
 
+def _marks(paths: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Returns the marks of files that this machine has; none where it has not got them all."""
+    if not all(path.startswith("file:") for path in paths):
+        return ()
+    try:
+        found = [os.stat("/" + path.removeprefix("file:").lstrip("/")) for path in paths]  # noqa: PTH116  as Spark writes it
+    except OSError:
+        return ()
+    return tuple((file.st_ino, file.st_mtime_ns) for file in found)
+
+
 def _unlistable(path: str, error: Exception) -> InputError:
-    said = str(error)
+    said, kind = str(error), InputError
     if "PATH_NOT_FOUND" in said or "does not exist" in said.lower():
-        reason = "does not exist"
+        reason, kind = "does not exist", InputMissingError
     elif "Permission denied" in said or "AccessControl" in said:
         reason = "may not be read by this user"
     else:
         reason = f"cannot be listed ({type(error).__name__})"
-    return InputError(
+    return kind(
         f"input.path {path!r} {reason}. Nothing was spent. Give the folder or file of the table, as Spark sees it.",
         field="input.path",
     )

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pyarrow import fs
 
-from spark_dp.errors import ConfigurationError, InternalError, OutputExistsError
+from spark_dp.errors import (
+    ConfigurationError,
+    InternalError,
+    OutputExistsError,
+    SparkDPError,
+    TransientError,
+)
 from spark_dp.files import Folder
 from spark_dp.spark.failures import told_without_values
+from spark_dp.spark.swap import MANIFEST, Swap, exists
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-MANIFEST = "_manifest.json"
 _OBJECT_STORE = re.compile(r"^(s3|s3a|s3n|gs|gcs|abfss?|wasbs?)://")
 
 
@@ -44,11 +51,15 @@ class Output:
         path: as Spark writes it; renamed through pyarrow.fs.
         mode: what to do with a table that is there.
         partition_by: columns that become folders.
+        owner: hexadecimal, of the run: what an earlier attempt of it left is known by this.
+        attempt: hexadecimal, of this driver: two drivers of a run never write to one folder.
     """
 
     path: str
     mode: OutputMode
     partition_by: tuple[str, ...] = ()
+    owner: str = ""
+    attempt: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property
     def is_object_store(self) -> bool:
@@ -62,7 +73,18 @@ class Output:
     @property
     def staging(self) -> str:
         """The folder beside the output in which the new table is made."""
-        return _beside(self.path, "staging")
+        return _beside(self.path, f"staging-{self.owner}{self.attempt}")
+
+    @property
+    def swap(self) -> Swap:
+        """The folders that take one another's place."""
+        filesystem, staging = _open(self.staging)
+        return Swap(
+            filesystem=filesystem,
+            staging=staging,
+            final=_open(self.path)[1],
+            previous=_open(_beside(self.path, "previous"))[1],
+        )
 
     def manifest(self) -> bytes | None:
         """Returns the manifest of the table that is there, or None."""
@@ -154,7 +176,7 @@ def write_rows(rows: DataFrame, output: Output, session: SparkSession, *, expect
     """Writes the rows as Parquet to the staging folder (on object stores: to the output) and counts them there.
 
     Returns:
-        The path that was written.
+        The path that was written. Where that failed, the staging folder is gone again.
     """
     target = output.path if output.is_object_store else output.staging
     # Static, whatever the session says: what a failed attempt left in the staging folder must go.
@@ -162,68 +184,141 @@ def write_rows(rows: DataFrame, output: Output, session: SparkSession, *, expect
     # Without rows there would be no file that states the schema, below partition folders.
     if output.partition_by and expected:
         writer = writer.partitionBy(*output.partition_by)
-    with told_without_values("writing the synthetic table", field="output.path"), _microseconds(session):
-        writer.parquet(target)
-        found = session.read.parquet(target).count()
-    if found != expected:
-        raise InternalError(
-            f"The synthetic table was written with {found} rows instead of {expected}. The output was left as it was."
-        )
+    try:
+        with told_without_values("writing the synthetic table", field="output.path"), _microseconds(session):
+            writer.parquet(target)
+            found = session.read.parquet(target).count()
+        if found != expected:
+            raise InternalError(
+                f"The synthetic table was written with {found} rows instead of {expected}. The output was left as it "
+                "was."
+            )
+    except SparkDPError:
+        if not output.is_object_store:
+            swap = output.swap
+            with suppress(OSError):  # what cannot be deleted now is deleted by the next run of the key
+                swap.filesystem.delete_dir(swap.staging)
+        raise
     return target
 
 
 def publish(output: Output, manifest: bytes) -> None:
     """Puts the manifest into what was written, and what was written into its place.
 
-    Guarantees: at every moment the output is the old table, whole, or the new one, whole; `overwrite_partitions`
-    replaces one partition folder after the other. A crash between two renames is mended by `recover`.
+    Guarantees: at every moment the output is the old table, whole, or the new one, whole, where the system can
+    exchange two folders in one step (Linux, on local file systems). Elsewhere there is none between two renames.
+    `overwrite_partitions` does so with one partition after the other, and writes the manifest last. What a crash
+    left is mended by `recover`.
+
+    Raises:
+        OutputExistsError: another table has come meanwhile, and the mode is `error`.
+        TransientError: the file system failed, or another driver of the run has taken over.
     """
     if output.is_object_store:
         output.folder.write(MANIFEST, manifest)
         return
     _require_allowed(output)  # once more: another table may have come meanwhile
-    filesystem, staging = _open(output.staging)
-    _, final = _open(output.path)
-    if output.mode is OutputMode.OVERWRITE_PARTITIONS and _exists(filesystem, final):
-        _replace_partitions(filesystem, staging, final)
-        output.folder.write(MANIFEST, manifest)
-        return
-    Folder.open(output.staging).write(MANIFEST, manifest)
-    previous = _open(_beside(output.path, "previous"))[1]
-    if _exists(filesystem, final):
-        if _exists(filesystem, previous):
-            filesystem.delete_dir(previous)
-        filesystem.move(final, previous)
-    filesystem.move(staging, final)
-    if _exists(filesystem, previous):
-        filesystem.delete_dir(previous)
+    swap = output.swap
+    with _told(output):
+        _require_there(output, swap)
+        if output.mode is OutputMode.OVERWRITE_PARTITIONS and exists(swap.filesystem, swap.final):
+            swap.begin_partitions(manifest)
+            _require_there(output, swap)
+            swap.finish_partitions()
+            return
+        try:
+            Folder.open(output.staging).write(MANIFEST, manifest)
+        finally:
+            _require_there(
+                output, swap
+            )  # says why it could not be written, where another driver took it away
+        swap.table()
 
 
 def recover(output: Output) -> None:
-    """Mends what a crash between two renames left: without an output, the one that was set aside comes back."""
+    """Mends what a crash of any run at this output left.
+
+    A swap of partitions that has begun is finished. An output that was set aside comes back where none took its place.
+    Folders of attempts that did not finish are deleted: this run's own, and those of others where a whole table is to
+    be written. (Runs that write partitions of one table at the same time leave each other's alone.)
+
+    Raises:
+        TransientError: the file system failed.
+    """
     if output.is_object_store:
         return
-    filesystem, final = _open(output.path)
-    previous = _open(_beside(output.path, "previous"))[1]
-    if not _exists(filesystem, previous):
+    swap = output.swap
+    with _told(output):
+        left = _matching(swap, r"staging(-[0-9a-f]+)?")
+        for folder in left:
+            Swap(
+                filesystem=swap.filesystem, staging=folder, final=swap.final, previous=swap.previous
+            ).finish_partitions()
+        if exists(swap.filesystem, swap.previous):
+            if exists(swap.filesystem, swap.final):
+                swap.filesystem.delete_dir(swap.previous)
+            else:
+                swap.filesystem.move(swap.previous, swap.final)
+        every = output.mode is not OutputMode.OVERWRITE_PARTITIONS
+        ours = _beside(swap.final, f"staging-{output.owner}") if output.owner else None
+        for folder in left:
+            if exists(swap.filesystem, folder) and (every or (ours and folder.startswith(ours))):
+                _discard(output, swap.filesystem, folder)
+        for folder in _matching(swap, r"discarded-[0-9a-f]+"):
+            swap.filesystem.delete_dir(folder)
+
+
+def _discard(output: Output, filesystem: fs.FileSystem, folder: str) -> None:
+    """Deletes a folder so that its driver, if it lives, finds it whole or not at all."""
+    discarded = _beside(_open(output.path)[1], f"discarded-{secrets.token_hex(4)}")
+    filesystem.move(folder, discarded)
+    filesystem.delete_dir(discarded)
+
+
+def _matching(swap: Swap, what: str) -> list[str]:
+    """The folders beside the output that are its own, by what they are for."""
+    parent, _, name = swap.final.rpartition("/")
+    listed = swap.filesystem.get_file_info(fs.FileSelector(parent or "/", allow_not_found=True))
+    pattern = re.compile(rf"_{re.escape(name)}\.{what}")
+    return sorted(
+        f.path for f in listed if f.type == fs.FileType.Directory and pattern.fullmatch(f.base_name)
+    )
+
+
+def _require_there(output: Output, swap: Swap) -> None:
+    """Finds the table that was written to be there still.
+
+    Raises:
+        TransientError: another driver of the run has deleted it. The output is the other's.
+    """
+    listed = swap.filesystem.get_file_info(
+        fs.FileSelector(swap.staging, allow_not_found=True, recursive=True)
+    )
+    if any(f.type == fs.FileType.File and not f.base_name.startswith(("_", ".")) for f in listed):
         return
-    if _exists(filesystem, final):
-        filesystem.delete_dir(previous)
-    else:
-        filesystem.move(previous, final)
+    if listed:
+        swap.filesystem.delete_dir(swap.staging)
+    raise TransientError(
+        f"The table that was made for output.path {output.path!r} is gone: another driver of this run, or another run "
+        "that writes there, has begun since. The output was left as it was. Let the other finish, and run the same key "
+        "again, at no new charge.",
+        field="output.path",
+    )
 
 
-def _replace_partitions(filesystem: fs.FileSystem, staging: str, final: str) -> None:
-    files = filesystem.get_file_info(fs.FileSelector(staging, recursive=True))
-    made = [f.path.rsplit("/", 1)[0] for f in files if f.type == fs.FileType.File]
-    leaves = sorted({leaf for leaf in made if "=" in leaf[len(staging) :]})
-    for leaf in leaves:
-        target = final + leaf[len(staging) :]
-        if _exists(filesystem, target):
-            filesystem.delete_dir(target)
-        filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
-        filesystem.move(leaf, target)
-    filesystem.delete_dir(staging)
+@contextmanager
+def _told(output: Output) -> Iterator[None]:
+    """Turns the file system's errors into one that says what became of the output."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise TransientError(
+            f"The table for output.path {output.path!r} could not be put into its place ({reason}). What was there "
+            "before is there still, or comes back when the same key is run again, at no new charge. Check that its "
+            "folder can be written.",
+            field="output.path",
+        ) from None
 
 
 def _beside(path: str, what: str) -> str:
@@ -235,7 +330,3 @@ def _beside(path: str, what: str) -> str:
 def _open(path: str) -> tuple[fs.FileSystem, str]:
     folder = Folder.open(path)
     return folder.filesystem, folder.path
-
-
-def _exists(filesystem: fs.FileSystem, path: str) -> bool:
-    return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)

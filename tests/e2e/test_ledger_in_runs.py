@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.visits import Site, visits
 
-from spark_dp.errors import BudgetExceededError, LedgerError
+from spark_dp.errors import BudgetExceededError, LedgerError, TakenOverError, TransientError
 from spark_dp.pipeline import stages
 from spark_dp.pipeline.config import parse_config
 from spark_dp.pipeline.durability import submitted
 from spark_dp.pipeline.resume import input_place
 from spark_dp.pipeline.run import Run
+from spark_dp.pipeline.runner import record_failure, run_all
 from spark_dp.privacy.ledger import Ledger, open_account
+from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.spark.counting import SparkMarginals
 
 pytestmark = pytest.mark.spark
 
@@ -51,6 +56,46 @@ def test_a_measured_run_is_complete_and_held_by_nobody(site, spark):
     stages.measure(site.run(spark))
     (run,) = Ledger.connect(site.ledger).history("visits")
     assert (run.status, run.epoch, run.held_until) == ("complete", 1, None)
+
+
+def test_a_driver_lost_between_its_release_and_the_ledger_is_completed_by_the_next(site, spark, monkeypatch):
+    """The twin is the test above: a run that is not disturbed."""
+
+    def lost(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunAccount, "complete", lost)
+        with pytest.raises(KeyboardInterrupt):
+            stages.measure(site.run(spark))
+    released = site.released()
+    assert Ledger.connect(site.ledger).history("visits")[0].status == "running"
+    stages.measure(site.run(spark))
+    (run,) = Ledger.connect(site.ledger).history("visits")
+    assert (run.status, run.epoch, site.released()) == ("complete", 2, released)
+    stages.measure(site.run(spark))
+    assert Ledger.connect(site.ledger).history("visits")[0].epoch == 2, "a complete run is not taken over"
+
+
+def test_a_run_that_is_given_back_leaves_no_question_in_its_folder(site, spark, monkeypatch):
+    def fail(self, cliques):
+        raise TransientError("counting failed")
+
+    monkeypatch.setattr(SparkMarginals, "count", fail)
+    with pytest.raises(TransientError):
+        stages.measure(site.run(spark))
+    assert site.account().spent_rho == 0
+    assert list((site.run_folder / "state" / "answers").iterdir()) == []
+
+
+def test_a_driver_that_was_taken_over_leaves_the_outcome_to_the_other(site, spark):
+    run = site.run(spark)
+    run_all(run)
+    record_failure(run, TakenOverError("another driver"))
+    outcome = site.run_folder / "state" / "outcome.json"
+    assert json.loads(outcome.read_text())["status"] == "succeeded"
+    record_failure(run, LedgerError("something else"))
+    assert json.loads(outcome.read_text())["status"] == "failed"
 
 
 def test_a_share_of_the_account_is_all_that_a_run_gets(tmp_path, spark):

@@ -1,6 +1,7 @@
 """A change of the input during a run is noticed, and what cannot be read is told without its content."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,6 +49,42 @@ def rewritten(path):
 
 def renamed(path):
     Path(files(path)[0]).rename(files(path)[0] + ".parquet")
+
+
+def replaced_alike(path):
+    """By another file of the same name, size and time."""
+    file = Path(files(path)[0])
+    was = file.stat()
+    copy = file.with_name(".copy")
+    copy.write_bytes(bytes(reversed(file.read_bytes())))
+    copy.replace(file)
+    os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+def written_within_a_millisecond(path):
+    file = Path(files(path)[0])
+    was = file.stat()
+    file.write_bytes(bytes(reversed(file.read_bytes())))
+    in_it = was.st_mtime_ns // 1_000_000 * 1_000_000
+    os.utime(file, ns=(was.st_atime_ns, in_it + (was.st_mtime_ns + 1) % 1_000_000))
+
+
+@pytest.mark.parametrize("change", [replaced_alike, written_within_a_millisecond])
+def test_a_file_of_this_machine_that_looks_the_same_to_spark_is_noticed_during_a_run(spark, path, change):
+    before = snapshot_files(spark, path)
+    assert len(before.marks) == 3
+    change(path)
+    assert snapshot_files(spark, path).digest == before.digest, "Spark sees no difference"
+    with pytest.raises(InputChangedError):
+        require_unchanged(spark, path, before)
+
+
+def test_a_table_that_was_copied_back_is_the_same_table(spark, path, tmp_path):
+    before = snapshot_files(spark, path)
+    shutil.copytree(path, tmp_path / "copy")
+    shutil.rmtree(path)
+    shutil.copytree(tmp_path / "copy", path)
+    assert snapshot_files(spark, path).digest == before.digest
 
 
 @pytest.mark.parametrize("change", [appended, removed, rewritten, renamed])

@@ -5,7 +5,13 @@ import json
 import pytest
 from pyarrow import fs
 
-from spark_dp.errors import ConfigurationError, InternalError, OutputExistsError, SparkDPError
+from spark_dp.errors import (
+    ConfigurationError,
+    InternalError,
+    OutputExistsError,
+    SparkDPError,
+    TransientError,
+)
 from spark_dp.spark.write import MANIFEST, Output, OutputMode, publish, recover, require_writable, write_rows
 
 pytestmark = pytest.mark.spark
@@ -205,6 +211,124 @@ def test_a_crash_between_two_renames_is_mended(spark, monkeypatch, path, crash):
     put(spark, out, SECOND, NEW)
     assert content(spark, path) == SECOND
     assert beside(path) == ["out"]
+
+
+@pytest.mark.parametrize("crash", range(1, 9))
+def test_a_crash_while_partitions_are_replaced_by_renames_is_mended_by_whoever_comes_next(
+    spark, monkeypatch, path, crash
+):
+    """The steps of two partitions, one of them there before: set aside, put into place, delete what was set aside."""
+    mode, by = "overwrite_partitions", ["k"]
+    put(spark, output(path, mode, by), FIRST)
+    out = output(path, mode, by)
+    write_rows(rows_of(spark, SECOND), out, spark, expected=2)
+    steps = crash_at(crash, out, monkeypatch)
+    kept = {"a": [("a", 1)]}
+    replaced = {"b": ([("b", 2), ("b", 3)], [("b", 9)]), "c": ([], [("c", 8)])}
+    for name, rows in kept.items():
+        assert content(spark, f"{path}") and [r for r in content(spark, path) if r[0] == name] == rows
+    for name, states in replaced.items():
+        found = [r for r in content(spark, path) if r[0] == name]
+        assert found in states or found == []
+    recover(output(path, mode, by))
+    if len(steps) == crash:
+        assert content(spark, path) == [("a", 1), ("b", 9), ("c", 8)]
+        assert output(path).manifest() == NEW
+    assert beside(path) == ["out"]
+
+
+def crash_at(crash, out, monkeypatch):
+    """Publishes by renames, and ends at a step; returns the steps."""
+    steps = []
+
+    class Crashing:
+        def __init__(self, filesystem):
+            self._filesystem = filesystem
+
+        def __getattr__(self, name):
+            def step(*given, **more):
+                if name in ("move", "delete_dir", "delete_file", "create_dir"):
+                    steps.append(name)
+                    if len(steps) == crash:
+                        raise KeyboardInterrupt
+                return getattr(self._filesystem, name)(*given, **more)
+
+            return step
+
+    from spark_dp.spark import write
+
+    opened = write._open
+    with monkeypatch.context() as patched:
+        patched.setattr(write, "_open", lambda p: (Crashing(opened(p)[0]), opened(p)[1]))
+        try:
+            publish(out, NEW)
+        except KeyboardInterrupt:
+            return steps
+    return []
+
+
+def test_partitions_of_a_journal_are_never_missing_where_folders_can_be_exchanged(spark, monkeypatch, path):
+    from spark_dp.spark import swap
+
+    mode, by = "overwrite_partitions", ["k"]
+    put(spark, output(path, mode, by), FIRST)
+    seen = []
+    exchange = swap.exchange
+
+    def watched(*given):
+        done = exchange(*given)
+        seen.append((done, {row[0] for row in content(spark, path)}))
+        return done
+
+    monkeypatch.setattr(swap, "exchange", watched)
+    put(spark, output(path, mode, by), SECOND, NEW)
+    assert seen
+    assert all(done and {"a", "b"} <= names for done, names in seen)
+
+
+def test_a_table_whose_staging_folder_another_driver_took_away_is_not_published(spark, path):
+    first, second = output(path), output(path)
+    put(spark, output(path), FIRST)
+    write_rows(rows_of(spark, SECOND), first, spark, expected=2)
+    recover(second)
+    with pytest.raises(TransientError, match="another driver"):
+        publish(first, NEW)
+    assert content(spark, path) == FIRST
+    assert output(path).manifest() == OLD
+    assert beside(path) == ["out"]
+
+
+def test_runs_that_write_partitions_leave_each_others_staging_folders_alone(spark, path):
+    one, other = (
+        Output(path, OutputMode.OVERWRITE_PARTITIONS, ("k",), owner) for owner in ("aaaaaaaa", "bbbbbbbb")
+    )
+    write_rows(rows_of(spark, FIRST), one, spark, expected=3)
+    recover(other)
+    publish(one, NEW)
+    assert content(spark, path) == FIRST
+
+
+def test_a_write_that_fails_leaves_nothing_beside_the_output(spark, path):
+    with pytest.raises(SparkDPError):
+        write_rows(broken(spark), output(path), spark, expected=3)
+    assert beside(path) == []
+
+
+def test_a_file_system_that_fails_is_told_as_what_may_be_tried_again(spark, path, monkeypatch):
+    from spark_dp.spark import swap
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    out = output(path)
+    put(spark, out, FIRST)
+    write_rows(rows_of(spark, SECOND), out, spark, expected=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(swap, "exchange", fail)
+        with pytest.raises(TransientError, match="No space left") as caught:
+            publish(out, NEW)
+    assert caught.value.field == "output.path"
+    assert content(spark, path) == FIRST
 
 
 def test_there_is_nothing_to_mend_after_a_whole_run(spark, path):

@@ -24,16 +24,27 @@ ENVIRONMENT = ROOT / "dist" / "environment.tar.gz"
 
 
 @contextmanager
-def standalone_cluster(folder: Path, workers: int = 2) -> Iterator[str]:
-    """Starts a master and workers of one core each, and yields the master's URL."""
+def standalone_cluster(
+    folder: Path, workers: int = 2, memory: str = "1g", scratch: Path | None = None
+) -> Iterator[str]:
+    """Starts a master and workers of one core each, and yields the master's URL.
+
+    Args:
+        folder: for their logs and working folders.
+        workers: how many.
+        memory: of each.
+        scratch: where executors keep shuffle files and spilled blocks.
+    """
     port, page = free_port(), free_port()
     url = f"spark://127.0.0.1:{port}"
     here = ["--host", "127.0.0.1"]
     deploy = "org.apache.spark.deploy"
     commands = [[f"{deploy}.master.Master", *here, "--port", str(port), "--webui-port", str(page)]]
-    worker = [f"{deploy}.worker.Worker", *here, "-c", "1", "-m", "1g"]
+    worker = [f"{deploy}.worker.Worker", *here, "-c", "1", "-m", memory]
     commands += [[*worker, "-d", str(folder / f"w{i}"), url] for i in range(workers)]
     environment = {**apart(), **LOCAL, "PATH": path_without_python(folder / "bin")}
+    if scratch is not None:
+        environment["SPARK_LOCAL_DIRS"] = str(scratch)
     start = str(SPARK_HOME / "bin" / "spark-class")
     with (folder / "cluster.log").open("w") as log:
         running = [subprocess.Popen([start, *c], env=environment, stdout=log, stderr=log) for c in commands]

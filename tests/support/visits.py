@@ -68,10 +68,12 @@ class Site:
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path, table: pa.Table | None = None, *, epsilon: float = EPSILON) -> Site:
+    def make(
+        cls, folder: Path, table: pa.Table | None = None, *, epsilon: float = EPSILON, unit: str = "person"
+    ) -> Site:
         site = cls(folder)
         site.write(visits() if table is None else table)
-        open_account(site.ledger, "visits", epsilon, DELTA, "person", Neighbours.ADD_REMOVE)
+        open_account(site.ledger, "visits", epsilon, DELTA, unit, Neighbours.ADD_REMOVE)
         return site
 
     def write(self, table: pa.Table) -> None:
@@ -118,6 +120,10 @@ spark: {{spark.master: "local[2]", spark.ui.enabled: "false", spark.sql.shuffle.
 
     def account(self) -> AccountView:
         return Ledger.connect(self.ledger).show("visits")
+
+    def charges(self) -> int:
+        """How many runs the account paid for."""
+        return sum(run.status != "voided" for run in Ledger.connect(self.ledger).history("visits"))
 
     def released(self) -> dict[str, bytes]:
         """The bytes of all that the run released, by name."""

@@ -108,3 +108,55 @@ def test_only_private_records_are_kept_from_other_users(tmp_path, private):
     Folder.open(str(tmp_path)).child("state", private=private).child("answers").write("answer", b"content")
     mode = stat.S_IMODE((tmp_path / "state" / "answers" / "answer").stat().st_mode)
     assert (mode & 0o077 == 0) == private
+
+
+def left_by_a_killed_writer(folder, name):
+    path = Path(folder.path, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = path.with_name(f".{path.name}.00c0ffee.tmp")
+    left.write_bytes(b"half")
+    return left
+
+
+def test_what_a_killed_writer_left_goes_when_the_same_file_is_written(tmp_path):
+    folder = Folder.open(str(tmp_path))
+    left, other = left_by_a_killed_writer(folder, "x"), left_by_a_killed_writer(folder, "y")
+    folder.write("x", b"1")
+    assert not left.exists()
+    assert other.exists()
+
+
+def test_a_sweep_deletes_temporary_files_below_a_folder_and_nothing_else(tmp_path):
+    folder = Folder.open(str(tmp_path))
+    folder.write("a/x", b"1")
+    folder.write(".hidden", b"1")
+    left = left_by_a_killed_writer(folder, "a/y")
+    folder.sweep()
+    assert not left.exists()
+    assert folder.read("a/x") == folder.read(".hidden") == b"1"
+    folder.child("nowhere").sweep()
+
+
+def test_a_writer_whose_temporary_file_is_swept_away_writes_again(tmp_path, monkeypatch):
+    folder = Folder.open(str(tmp_path))
+    replace, swept = Path.replace, []
+
+    def slow(self, target):
+        if not swept:
+            swept.append(self)
+            folder.sweep()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", slow)
+    folder.write("x", b"1")
+    assert folder.read("x") == b"1"
+    assert len(swept) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x"]
+
+
+def test_a_folder_is_removed_with_all_that_is_in_it(tmp_path):
+    folder = Folder.open(str(tmp_path)).child("a")
+    folder.write("b/x", b"1")
+    folder.remove()
+    folder.remove()
+    assert not (tmp_path / "a").exists()
