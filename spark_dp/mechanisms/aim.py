@@ -209,7 +209,8 @@ def _candidates(
 
     A candidate whose noise exceeds every error that there can be is left out, so that no large marginal is computed in vain.
     """
-    tree = GrowingTree(plan.domain, [m.clique for m in found])
+    held = [m.clique for m in found]
+    tree = GrowingTree(plan.domain, held)
     rows = max(fitted.model.total, 1.0)
     precisions: dict[Clique, float] = {}
     for measured in found:
@@ -218,8 +219,7 @@ def _candidates(
         clique
         for clique in importance
         if unprojected_noise(plan.domain.cells(clique), sigma) <= _HOPELESS * rows
-        and tree.cells_with(clique) <= max_cells
-        and _fits(plan, tree, clique)
+        and _fits(plan, tree, held, clique, max_cells)
     ]
     marginals = fitted.model.marginals(allowed)
     return [
@@ -233,12 +233,17 @@ def _candidates(
     ]
 
 
-def _fits(plan: MechanismPlan, tree: GrowingTree, clique: Clique) -> bool:
-    """Whether the tree that the fit will build is within the size, also for a clique within the present one.
+def _fits(
+    plan: MechanismPlan, tree: GrowingTree, held: Sequence[Clique], clique: Clique, max_cells: int
+) -> bool:
+    """Whether the model may grow by the clique; one that it holds already is free of the round's limit.
 
-    A clique within the tree adds edges that elimination had filled in, after which greed may go another way.
+    A clique within the tree adds edges that elimination had filled in, after which another order may be found.
     """
-    return GrowingTree(plan.domain, (*tree.cliques, clique)).cells <= plan.max_cells
+    cells = tree.cells_with(clique)
+    if cells > tree.cells:
+        return cells <= max_cells
+    return GrowingTree(plan.domain, (*held, clique)).cells <= plan.max_cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

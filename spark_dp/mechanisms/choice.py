@@ -131,7 +131,8 @@ class _Build:
         self._situation = situation
         self._energies = energies
         self._sigma = sigma
-        self._tree = GrowingTree(situation.domain, situation.measured)
+        self._held = list(situation.measured)
+        self._tree = GrowingTree(situation.domain, self._held)
         self._cells = cells_of(situation.domain, situation.overlaps.cliques)
         self._weights = np.zeros(len(energies))
         self._weights[situation.overlaps.wanted] = situation.overlaps.weights
@@ -155,7 +156,7 @@ class _Build:
         """Adds the clique, unless the model would become too large."""
         if self._tree.cells_with(clique) > self._situation.max_cells:
             return False
-        grown = GrowingTree(self._situation.domain, (*self._tree.cliques, clique))
+        grown = GrowingTree(self._situation.domain, (*self._held, clique))
         if grown.cells > self._situation.max_cells:
             return False
         _, affected, after = self.gain(clique)
@@ -165,6 +166,7 @@ class _Build:
         self._energies[affected] = after
         self._energies[shared] = np.minimum(self._energies[shared], noise**2)
         self._tree = grown
+        self._held.append(clique)
         return True
 
     def _noise_of(self, clique: Clique) -> tuple[float, float]:

@@ -91,8 +91,8 @@ class RunPlan:
             accounting: see `plan_accounting.accounting_facts`: the method, the epsilon at several deltas, and what the
                 other accounting would mean.
             account: see `Standing.facts`; the figures are the owner's.
-            queries: name, kind ('measure', 'select' or 'score'), rho, share (of rho), marginals, cells, and stddev_rows: the noise
-                of a cell in rows, or the scale of a selection's score.
+            queries: name, kind ('measure', 'select' or 'score'), rho, share (of rho), marginals, cells, and stddev_rows:
+                the noise of a cell or of a scored error in rows, or the scale of a selection's score.
             expected_rows, expected_rows_from: the size that errors are given for and the setting that says so, or null.
             columns: each with name, type and what `ExpectedError.facts` has, worst first.
             pairs: those that may be measured, worst first, at most MOST_PAIRS; pairs_planned counts all.
