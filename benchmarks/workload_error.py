@@ -20,6 +20,7 @@ from spark_dp.graphical.sampling import SamplingPlan, sample
 from spark_dp.mechanisms.protocol import Mechanism
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
@@ -66,13 +67,20 @@ class Result:
 
 
 def run(
-    mechanism: Mechanism, table: Counted, *, epsilon: float, delta: float, max_cells: int, seed: int
+    mechanism: Mechanism,
+    table: Counted,
+    *,
+    epsilon: float,
+    delta: float,
+    max_cells: int,
+    seed: int,
+    accounting: Accounting = Accounting.GAUSSIAN,
 ) -> Result:
     """Runs a mechanism for all triples through the curator, fits, samples as many rows and compares."""
     domain, budget = table.domain, PrivacyBudget(epsilon=epsilon, delta=delta)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/ledger.db"
-        open_account(url, "bench", epsilon, delta, "row", Neighbours.ADD_REMOVE)
+        open_account(url, "bench", epsilon, delta, "row", Neighbours.ADD_REMOVE, accounting=accounting)
         account = Ledger.connect(url).begin("bench", "k", "0" * 64, budget, "row", Neighbours.ADD_REMOVE)
         curator = Curator(
             domain=domain, contribution=ONE_ROW, source=table, account=account, answers=Folder.open(folder)
