@@ -52,11 +52,11 @@ class OneShotShares:
     Args:
         one_way: part of rho for the one-way marginals.
         score: part of what is left that scores the candidates, in each shot.
-        shots: how often candidates are scored, chosen and measured; each shot takes an equal part.
+        shots: how often candidates are scored, chosen and measured; each shot takes half of what the one before took.
     """
 
     one_way: Fraction = Fraction(1, 10)
-    score: Fraction = Fraction(1, 10)
+    score: Fraction = Fraction(1, 20)
     shots: int = 1
 
     def __post_init__(self) -> None:
@@ -66,6 +66,12 @@ class OneShotShares:
                 "at least 1.",
                 field="mechanism.shares",
             )
+
+    @property
+    def parts(self) -> tuple[Fraction, ...]:
+        """The parts of the shots in what the columns leave; they add up to 1."""
+        whole = (1 << self.shots) - 1
+        return tuple(Fraction(1 << (self.shots - 1 - shot), whole) for shot in range(self.shots))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +104,8 @@ class OneShot:
         one_way = rho * self.shares.one_way if candidates else rho
         queries = list(planned_measurements(f"{self.name}/one-way", domain, columns, one_way, contribution))
         if candidates:
-            each = (rho - one_way) / self.shares.shots
-            for shot in self._shots():
+            for shot, part in zip(self._shots(), self.shares.parts, strict=True):
+                each = (rho - one_way) * part
                 score = each * self.shares.score
                 queries.append(planned_scores(f"{shot}score", candidates, score, contribution))
                 chosen = min(2 * len(domain), len(candidates))
@@ -134,9 +140,8 @@ class OneShot:
         for number, (query, shot) in enumerate(zip(scores, self._shots(), strict=False)):
             if overlaps is None or curator.remaining <= end:
                 break
-            until = end + plan.rho * (1 - self.shares.one_way) * Fraction(
-                self.shares.shots - number - 1, self.shares.shots
-            )
+            later = sum(self.shares.parts[number + 1 :], Fraction(0))
+            until = end + plan.rho * (1 - self.shares.one_way) * later
             fitted = estimate(plan.domain, found, max_cells=plan.max_cells, warm_start=fitted)
             found += self._shoot(curator, plan, query, shot, until, fitted, found, overlaps, progress)
         return (*found, *measure_until(curator, plan, f"{self.name}/one-way-again", (), end, progress))
