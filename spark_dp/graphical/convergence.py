@@ -40,7 +40,8 @@ class Convergence:
         loss: sum over the measurements of |model - noisy|^2 / (2 sigma^2).
         noise_floor: the expected loss at the truth: half the number of measured cells. A loss below it by
             much more than its square root is no sign of a fault: the optimum follows the noise.
-        gap: loss - optimum is at most this.
+        gap: what was minimised exceeds its least value by at most this. On a forest of measured cliques that is
+            the loss; elsewhere the loss and the entropy's divergence (`EntropicProblem`).
         iterations: steps that were taken.
         converged: the gap is within the tolerance times the noise floor.
     """

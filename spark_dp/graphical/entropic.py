@@ -42,14 +42,14 @@ class _Point:
 
 
 class EntropicProblem:
-    """Minimise the loss plus `entropy` times the Kullback-Leibler divergence from uniform, in rows times nats.
+    """Minimise the loss plus `entropy` times the Kullback-Leibler divergence from a reference, in rows times nats.
 
     Over distributions of N rows, in the coordinates of `Interactions`: the loss is sum w (m - y)^2 / 2 over moments m,
-    and the optimum is exp(sum of potentials t) with m = y - entropy * t / w: potentials of the measured cliques
-    alone, so that what no measurement ties together is independent given what does.
+    and the optimum is exp(sum of potentials t) with m = y - entropy * (t - reference) / w: potentials of the measured
+    cliques alone, so that what no measurement ties together is independent given what does.
 
     Guarantees: by Fenchel's duality the value at potentials t exceeds the least one by at most
-    sum w r^2 / 2, with r = m - y + entropy * t / w, which is therefore the proven gap.
+    sum w r^2 / 2, with r = m - y + entropy * (t - reference) / w, which is therefore the proven gap.
 
     Args:
         passes: inference over the sites.
@@ -58,6 +58,7 @@ class EntropicProblem:
         rows: of the model, positive.
         entropy: positive.
         fixed: for each site the logarithm of what is allowed (0 or -inf), or None.
+        reference: potentials of the distribution that the entropy pulls towards.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ from spark_dp.schema.domain import Clique, Domain
 
 TOLERANCE = 1e-3
 MAX_ITERATIONS = 200
-ENTROPY = 0.1
+ENTROPY = 1.0
 
 Combined = Mapping[Clique, tuple[NDArray[np.float64], float]]
 
@@ -65,10 +65,11 @@ def estimate(
     """Finds the non-negative consistent marginals that minimise sum |mu_r - y_r|^2 / (2 sigma_r^2).
 
     Where every clique of the junction tree was measured itself: in the dual, by a semismooth Newton method
-    (`newton`), in four to six steps. Everywhere else, plus `entropy` times the divergence from uniform, by Gauss-Newton
-    steps on the potentials of the measured cliques (`gauss_newton`). The entropy makes the answer one: cliques that
-    only triangulation made get the distribution of largest entropy, and noise in cells that hardly any row
-    is in is not fitted to the end. The figures behind that choice are in benchmarks/README.md.
+    (`newton`), in four to ten steps. Everywhere else the objective has one more term, `entropy` over the noise's
+    standard deviation times the divergence from independent attributes, and Gauss-Newton steps on the potentials of the
+    measured cliques minimise it (`gauss_newton`). That term makes the answer one, gives cliques that only triangulation
+    made the distribution of largest entropy, and keeps noise from being fitted in cells that hardly any row
+    is in: benchmarks/README.md has the figures, and those of the ways that lost.
 
     Measurements of the same clique are first combined by inverse variance. Post-processing: it costs no
     privacy. An attribute that nothing measures is uniform.
@@ -84,8 +85,8 @@ def estimate(
         warm_start: an earlier estimate over the same domain, of other cliques or other noise; it changes
             how long this takes and not what is sought.
         zeros: combinations that no row may have; they get probability zero.
-        entropy: the weight of the divergence, in units of the loss for a row and nat; positive. 1 is the most probable
-            table where every table of that many rows is equally likely beforehand.
+        entropy: how strongly the estimate is pulled towards independent attributes: by about that many standard
+            deviations of the noise in a cell whose potential is one nat; positive. Small values fit the noise.
 
     Returns:
         A model of the estimated total; where that is not positive, the uniform model of total 0.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.graphical.archive import pack, unpack
-from spark_dp.graphical.factor import Factor
+from spark_dp.graphical.elimination import marginals
 from spark_dp.graphical.junction_tree import JunctionTree
 from spark_dp.schema.domain import Clique, Domain
 
@@ -67,79 +66,11 @@ class GraphicalModel:
             clique: distinct attributes, in the order wanted of the axes.
         """
         wanted = tuple(clique)
-        result = Factor((), np.array(self.total))
-        for component in self._components(set(self.domain.canonical(wanted))):
-            result = result * component
-        return result.transpose(wanted).values
+        return self.marginals([wanted])[wanted]
 
     def marginals(self, cliques: Iterable[Clique]) -> dict[Clique, NDArray[np.float64]]:
-        """Returns `marginal` of each clique."""
-        return {clique: self.marginal(clique) for clique in cliques}
-
-    def _components(self, wanted: set[str]) -> list[Factor]:
-        """Returns one factor over the wanted attributes of each connected part of the tree that has any."""
-        tree, sets = self.tree, [frozenset(c) for c in self.tree.cliques]
-        neighbours: dict[int, set[int]] = {node: set() for node in self._needed(wanted)}
-        for node in neighbours:
-            if tree.parents[node] in neighbours:
-                neighbours[node].add(tree.parents[node])
-                neighbours[tree.parents[node]].add(node)
-        # A leaf that adds no wanted attribute to its neighbour is not needed.
-        leaves = list(neighbours)
-        while leaves:
-            leaf = leaves.pop()
-            around = neighbours.get(leaf, set())
-            if len(around) == 1:
-                (other,) = around
-                if sets[leaf] & wanted <= sets[other]:
-                    del neighbours[leaf]
-                    neighbours[other].discard(leaf)
-                    leaves.append(other)
-        roots = [n for n in neighbours if tree.parents[n] not in neighbours]
-        return [self._collect(root, neighbours, wanted) for root in roots]
-
-    def _needed(self, wanted: set[str]) -> list[int]:
-        """Returns the nodes of the components that hold a wanted attribute."""
-        component: list[int] = []
-        for node, parent in enumerate(self.tree.parents):
-            component.append(component[parent] if parent >= 0 else node)
-        kept = {component[n] for n, c in enumerate(self.tree.cliques) if wanted & set(c)}
-        return [node for node, root in enumerate(component) if root in kept]
-
-    def _collect(self, node: int, kept: dict[int, set[int]], wanted: set[str]) -> Factor:
-        """Returns the marginal over what is wanted below `node`, with the separator to its parent."""
-        clique, separator = self.tree.cliques[node], self.tree.separators[node]
-        factor = Factor(clique, self.probabilities[node])
-        children = [other for other in sorted(kept[node]) if self.tree.parents[other] == node]
-        is_root = self.tree.parents[node] not in kept
-        needed = wanted if is_root else wanted | set(separator)
-        waiting = [set(self.tree.separators[child]) for child in children]
-        if not children:
-            factor = factor.marginal(needed)
-        for index, child in enumerate(children):
-            message = self._collect(child, kept, wanted)
-            later: set[str] = reduce(set.union, waiting[index + 1 :], set())
-            keep = needed | later
-            attributes = dict.fromkeys((*factor.attributes, *message.attributes))
-            factor = factor.contract(message, [a for a in attributes if a in keep])
-        if is_root:
-            return factor
-        return self._given_separator(factor, separator)
-
-    def _given_separator(self, factor: Factor, separator: Clique) -> Factor:
-        """Divides by the separator's marginal; a configuration of probability zero stays zero."""
-        held = set(separator)
-        own = [a for a in factor.attributes if a in held]
-        norm = self._separator_probabilities(separator)
-        norm = Factor(separator, norm).expand(factor.attributes) if own else norm
-        return Factor(
-            factor.attributes,
-            np.divide(factor.values, norm, out=np.zeros_like(factor.values), where=norm > 0),
-        )
-
-    def _separator_probabilities(self, separator: Clique) -> NDArray[np.float64]:
-        node = next(i for i, s in enumerate(self.tree.separators) if s == separator)
-        return Factor(self.tree.cliques[node], self.probabilities[node]).marginal(separator).values
+        """Returns `marginal` of each clique, in far less time than one by one: the model is read about once."""
+        return marginals(self.tree, self.probabilities, self.total, cliques)
 
     def to_bytes(self) -> bytes:
         """Returns an npz archive of the probabilities with a JSON header that states format and version."""

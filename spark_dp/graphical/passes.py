@@ -170,9 +170,10 @@ class Passes:
             parts = gather(node.plan, factors, np.add, node.shape)
             for block in node.blocks:
                 combine_block(parts, block, np.add, part(weights, block))
-            offset = weights.max(axis=node.lost, keepdims=True)
-            offset[offset == -np.inf] = 0.0
-            weights -= offset
+            greatest = weights.max(axis=node.lost, keepdims=True)
+            greatest[greatest == -np.inf] = 0.0
+            weights -= greatest
+            offset = greatest
             np.exp(weights, out=weights)
             for block in node.blocks:
                 sums.add(block, part(weights, block))

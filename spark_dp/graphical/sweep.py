@@ -146,7 +146,8 @@ class Sums:
         """Returns the small tables, by the plan's indices."""
         found: list[Table] = [np.empty(0)] * count
         for i in self._plan.targets:
-            found[i] = self._own  # type: ignore[call-overload]
+            if self._own is not None:
+                found[i] = self._own
         for (_, after), table in zip(self._plan.steps, self._steps, strict=True):
             _spread(after, table, self._reduce, found)
         return found

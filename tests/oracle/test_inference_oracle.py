@@ -59,8 +59,9 @@ def test_beliefs_and_the_least_cost_are_those_of_the_joint_table(cliques, seed, 
 
 @given(CLIQUES, st.integers(0, 10**6), st.sampled_from([(40.0, 3.0), (1e4, 5.0), (3.0, 20.0)]))
 @settings(max_examples=60, deadline=None)
-def test_the_loss_is_that_of_the_best_joint_table_and_the_gap_bounds_it(cliques, seed, size):
+def test_the_loss_of_a_forest_is_that_of_the_best_joint_table_and_the_gap_bounds_it(cliques, seed, size):
     rows, sigma = size
+    cliques = [*cliques, *build_junction_tree(DOMAIN, cliques, max_cells=1000).cliques]
     measurements = noisy_marginals(DOMAIN, cliques, rows, sigma, seed)
     estimated = estimate(DOMAIN, measurements, max_cells=1000, total=rows)
     assert estimated.convergence.converged

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from support.noise import measurement, noisy_marginals
 
-from spark_dp.errors import DomainTooLargeError, InputError
+from spark_dp.errors import ConfigurationError, DomainTooLargeError, InputError
 from spark_dp.graphical.estimation import estimate, estimated_total
 from spark_dp.graphical.model import GraphicalModel
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.schema.domain import Domain
 
 CELLS = 10**6
@@ -129,3 +130,64 @@ def test_damaged_bytes_are_refused_without_pickle(damage):
     model = estimate(DOMAIN, [measurement(("a",), [1.0, 2.0])], max_cells=CELLS).model
     with pytest.raises(InputError):
         GraphicalModel.from_bytes(damage(model.to_bytes()))
+
+
+def test_a_warm_start_reaches_the_same_model_in_fewer_steps():
+    domain = Domain(tuple("abcd"), (6, 5, 4, 3))
+    ring = [("a", "b"), ("b", "c"), ("c", "d"), ("a", "d")]
+    measurements = noisy_marginals(domain, ring, 1e4, 10.0, seed=4)
+    before = estimate(domain, measurements[:3], max_cells=CELLS)
+    cold = estimate(domain, measurements, max_cells=CELLS, tolerance=1e-6)
+    near = estimate(domain, measurements, max_cells=CELLS, tolerance=1e-2)
+    warm = estimate(domain, measurements, max_cells=CELLS, tolerance=1e-6, warm_start=near)
+    from_a_forest = estimate(domain, measurements, max_cells=CELLS, tolerance=1e-6, warm_start=before)
+    assert warm.convergence.iterations < cold.convergence.iterations
+    for other in (warm, from_a_forest):
+        assert other.convergence.converged
+        assert np.allclose(other.model.marginal("abcd"), cold.model.marginal("abcd"), atol=0.3)
+
+
+def test_zeros_that_leave_no_row_are_refused():
+    first = np.zeros((2, 3), dtype=bool)
+    first[0] = True
+    second = np.zeros((2, 4), dtype=bool)
+    second[1] = True
+    zeros = [
+        StructuralZeros(clique=("a", "b"), forbidden=first),
+        StructuralZeros(clique=("a", "c"), forbidden=second),
+    ]
+    for measurements in ([], noisy_marginals(DOMAIN, CYCLE, 100.0, 5.0, seed=1)):
+        with pytest.raises(ConfigurationError, match="leave no row possible"):
+            estimate(DOMAIN, measurements, max_cells=CELLS, total=100.0, zeros=zeros)
+
+
+@pytest.mark.parametrize(
+    "forbidden", [np.ones((2, 3), dtype=bool), np.zeros(2, dtype=bool), np.zeros((2, 3))]
+)
+def test_zeros_that_forbid_everything_or_have_a_wrong_shape_are_refused(forbidden):
+    with pytest.raises(ConfigurationError, match="forbidden"):
+        StructuralZeros(clique=("a", "b"), forbidden=forbidden)
+
+
+def test_zeros_of_another_shape_than_their_marginal_are_refused():
+    zeros = [StructuralZeros(clique=("a", "b"), forbidden=np.zeros((3, 2), dtype=bool))]
+    with pytest.raises(ConfigurationError, match="shape"):
+        estimate(DOMAIN, [], max_cells=CELLS, total=10.0, zeros=zeros)
+
+
+def test_zeros_hold_where_nothing_was_measured_and_where_there_are_no_rows():
+    forbidden = np.zeros((3, 2), dtype=bool)
+    forbidden[2, 1] = True
+    zeros = [StructuralZeros(clique=("b", "a"), forbidden=forbidden)]
+    for rows in (50.0, 0.0):
+        model = estimate(DOMAIN, [], max_cells=CELLS, total=rows, zeros=zeros).model
+        assert model.total == rows
+        table = next(t for c, t in zip(model.cliques, model.probabilities, strict=True) if c == ("a", "b"))
+        assert table[1, 2] == 0
+        assert np.allclose(table[table > 0], 1 / 5)
+
+
+@pytest.mark.parametrize("entropy", [0.0, -1.0, float("nan")])
+def test_an_entropy_that_is_not_positive_is_refused(entropy):
+    with pytest.raises(ValueError, match="must be positive"):
+        estimate(DOMAIN, [], max_cells=CELLS, total=10.0, entropy=entropy)
