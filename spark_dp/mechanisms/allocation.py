@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import log2
@@ -18,7 +18,9 @@ class Allotment:
     rho: Fraction
 
 
-def allot(domain: Domain, cliques: Sequence[Clique], rho: Fraction) -> tuple[Allotment, ...]:
+def allot(
+    domain: Domain, cliques: Sequence[Clique], rho: Fraction, *, sizes: Mapping[Clique, float] | None = None
+) -> tuple[Allotment, ...]:
     """Divides rho so that the expected L1 error of all marginals together is least.
 
     A marginal of n cells with noise sigma has the error sqrt(2 / pi) * sigma * n, and costs in proportion to
@@ -31,13 +33,16 @@ def allot(domain: Domain, cliques: Sequence[Clique], rho: Fraction) -> tuple[All
     Args:
         cliques: distinct, at least one.
         rho: positive.
+        sizes: for each clique the cells that count, of earlier outputs: where many are empty, and what is negative will
+            be put right, fewer than there are. Their declared number where None.
 
     Returns:
         The largest marginals first; within one part the given order.
     """
     groups: dict[int, list[Clique]] = {}
     for clique in cliques:
-        groups.setdefault(_exponent(domain.cells(clique)), []).append(clique)
+        size = domain.cells(clique) if sizes is None else sizes[clique]
+        groups.setdefault(_exponent(size), []).append(clique)
     weight = sum(len(group) << exponent for exponent, group in groups.items())
     return tuple(
         Allotment(
@@ -52,5 +57,5 @@ def size_weight(cells: int) -> int:
     return 1 << _exponent(cells)
 
 
-def _exponent(cells: int) -> int:
-    return round(log2(cells) * 2 / 3)
+def _exponent(cells: float) -> int:
+    return round(log2(max(cells, 1)) * 2 / 3)

@@ -26,6 +26,11 @@ from spark_dp.privacy.scoring import Candidate
 from spark_dp.privacy.sensitivity import Contribution
 from spark_dp.schema.domain import Attribute, Clique, Domain
 
+_NOTE = (
+    "select chooses one of these pairs, or to stop; its σ is the scale of that choice. The pairs that are chosen "
+    "share the last measurement, and what choosing did not need: fewer pairs have less noise each."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MSTShares:
@@ -113,6 +118,7 @@ class MST:
             countable=(*columns, *pairs),
             max_cells=max_cells,
             rho=rho,
+            notes=(_NOTE,) if edges else (),
         )
 
     def measure(self, curator: Curator, plan: MechanismPlan, progress: Progress) -> tuple[Measurement, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import sqrt
@@ -25,16 +25,17 @@ class PlannedQuery:
 
     Attributes:
         name: under which it is charged.
-        kind: 'measure' or 'select'.
+        kind: 'measure', 'select' or 'score'.
         cliques: what is measured or chosen from; for a measurement of chosen cliques, all that may be chosen.
         rho: what it may cost; a measurement of chosen cliques also gets what the choices leave, and is asked
             in groups of similar size.
-        stddev: noise of each cell in rows, on average where groups differ; for a selection, the scale of its
-            choice in rows: a candidate that is worse by this much is e times less likely.
+        stddev: noise of each cell in rows, on average where groups differ; for a score, noise of each candidate's L1
+            error in rows; for a selection, the scale of its choice in rows: a candidate that is worse by this
+            much is e times less likely.
     """
 
     name: str
-    kind: Literal["measure", "select"]
+    kind: Literal["measure", "select", "score"]
     cliques: tuple[Clique, ...]
     rho: Fraction
     stddev: float
@@ -55,6 +56,7 @@ class MechanismPlan:
         countable: all marginals that the source may be asked for.
         max_cells: the most cells that the model may have.
         rho: what may be spent.
+        notes: what the user should know of the queries, in sentences.
     """
 
     domain: Domain
@@ -64,6 +66,7 @@ class MechanismPlan:
     countable: tuple[Clique, ...]
     max_cells: int
     rho: Fraction
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if sum((query.rho for query in self.queries), Fraction(0)) > self.rho:
@@ -163,3 +166,47 @@ def planned_selection(
     return PlannedQuery(
         name=name, kind="select", cliques=cliques, rho=rho, stddev=float(scale) / sqrt(8 * rho)
     )
+
+
+def planned_scores(
+    name: str, cliques: tuple[Clique, ...], rho: Fraction, contribution: Contribution
+) -> PlannedQuery:
+    """Plans noisy errors of all cliques, jointly."""
+    l2_squared = contribution.scores_l2_squared([1] * len(cliques))
+    return PlannedQuery(
+        name=name,
+        kind="score",
+        cliques=cliques,
+        rho=rho,
+        stddev=sqrt(l2_squared / (2 * rho)) / contribution.unit,
+    )
+
+
+def measure_until(
+    curator: Curator,
+    plan: MechanismPlan,
+    name: str,
+    cliques: Sequence[Clique],
+    until: Fraction,
+    progress: Progress,
+    sizes: Mapping[Clique, float] | None = None,
+) -> tuple[Measurement, ...]:
+    """Measures cliques, or all columns where there is none, with all of the budget down to `until`.
+
+    In groups of similar size (`allot`). The loop follows what was spent and not the groups: a replay on another machine,
+    whose floats may end in another bit, gets the stored queries one after the other.
+    """
+    if curator.remaining <= until:
+        return ()
+    columns = tuple((attribute,) for attribute in plan.domain)
+    parts = allot(plan.domain, cliques or columns, curator.remaining - until, sizes=sizes)
+    found: list[Measurement] = []
+    place = 0
+    while curator.remaining > until:
+        part = parts[min(place, len(parts) - 1)]
+        rho = curator.remaining - until if place >= len(parts) - 1 else part.rho
+        place += 1
+        stddev = noise_of(len(part.cliques), rho, plan.contribution)
+        progress(f"{name}-{place}: {len(part.cliques)} marginals, noise of {stddev:.4g} rows in each cell")
+        found += curator.measure(f"{name}-{place}", part.cliques, rho=rho)
+    return tuple(found)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
+from math import comb
+from typing import Final
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.cliques import maximal_cliques
-from spark_dp.schema.domain import Clique, Domain
+from spark_dp.schema.domain import Attribute, Clique, Domain
+
+TARGET_WEIGHT: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +92,41 @@ class Workload:
                 found[pair] = found.get(pair, Fraction(0)) + weight
         largest = max(found.values(), default=Fraction(1))
         return {pair: found[pair] / largest for pair in pairs if pair in found}
+
+    def weighted(self) -> dict[Clique, Fraction]:
+        """Returns every clique of the workload with its weight."""
+        if self.degree is not None:
+            return dict.fromkeys(self.cliques, Fraction(1))
+        return dict(self.weights)
+
+    def below(self, degree: int, *, most: int) -> tuple[Clique, ...]:
+        """Returns the subsets of `degree` columns of the workload's cliques, in domain order.
+
+        None where there would be more than `most`, or where no clique is so large.
+        """
+        if self.degree is not None:
+            if degree > self.degree or comb(len(self.domain), degree) > most:
+                return ()
+            return tuple(combinations(self.domain.attributes, degree))
+        found: set[Clique] = set()
+        for clique in self.weights:
+            if comb(len(clique), degree) + len(found) > most + len(self.weights):
+                return ()
+            found.update(combinations(clique, degree))
+        order = {attribute: place for place, attribute in enumerate(self.domain)}
+        return tuple(sorted(found, key=lambda c: [order[a] for a in c])) if len(found) <= most else ()
+
+    def favouring(self, targets: Sequence[Attribute]) -> Workload:
+        """Returns the workload in which cliques that hold a target weigh TARGET_WEIGHT times as much.
+
+        Raises:
+            ConfigurationError: a target is no column.
+        """
+        if not targets:
+            return self
+        wanted = set(self.domain.canonical(targets))
+        weights = {
+            clique: weight * (TARGET_WEIGHT if wanted & set(clique) else 1)
+            for clique, weight in self.weighted().items()
+        }
+        return Workload(domain=self.domain, degree=None, weights=weights)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spark_dp.errors import ConfigurationError, nearest
+from spark_dp.mechanisms.automatic import AUTO
 from spark_dp.pipeline.config_build import (
     read_evaluate,
     read_input,
@@ -119,8 +120,14 @@ class RunConfig:
             "schema": self.schema.to_json(),
             "epsilon": float(self.privacy.budget.epsilon),
             "delta": float(self.privacy.budget.delta),
-            "mechanism": self.mechanism.identity(),
+            "mechanism": self.mechanism.identity() | self._advised_by(),
         }
+
+    def _advised_by(self) -> dict[str, Any]:
+        """The sizes that mechanism auto goes by, which then decide what is measured."""
+        if self.mechanism.name != AUTO:
+            return {}
+        return {"expected_rows": self.input.expected_rows or self.output.rows}
 
     def generate_settings(self) -> dict[str, Any]:
         """Returns all that defines, with the model, which rows are written, JSON-able and canonical."""

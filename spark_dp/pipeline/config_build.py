@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from spark_dp.errors import nearest
+from spark_dp.mechanisms.automatic import AUTO
 from spark_dp.mechanisms.catalog import mechanism_named
 from spark_dp.pipeline.config_fields import (
     CLIQUE,
@@ -122,11 +123,15 @@ def read_mechanism(root: Section, schema: TableSchema) -> MechanismConfig:
     usual = MechanismConfig()
     megabytes = section.number("max_model_mb")
     return MechanismConfig(
-        name=mechanism_named(section.text("name") or usual.name).name,
+        name=_mechanism_name(section.text("name") or usual.name),
         workload=_read_workload(section, schema) or usual.workload,
         targets=section.names("targets"),
         max_model_mb=usual.max_model_mb if megabytes is None else megabytes,
     )
+
+
+def _mechanism_name(name: str) -> str:
+    return AUTO if name == AUTO else mechanism_named(name).name
 
 
 def _read_workload(mechanism: Section, schema: TableSchema) -> WorkloadConfig | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from spark_dp.mechanisms.automatic import AUTO
 from spark_dp.mechanisms.catalog import MECHANISMS
 from spark_dp.pipeline.config_sections import LARGEST_SEED, Bounding, UnitNulls
 from spark_dp.privacy.sensitivity import Neighbours
@@ -157,13 +158,15 @@ UNIT: Final[Settings] = {
 }
 
 MECHANISM: Final[Settings] = {
-    "name": Setting(form=Form.TEXT, what="the name of a mechanism", choices=tuple(MECHANISMS), usual="mst"),
+    "name": Setting(form=Form.TEXT, what="the name of a mechanism", choices=(AUTO, *MECHANISMS), usual="mst"),
     "workload": Setting(
         form=Form.OWN,
         what="which marginals should be good: {degree: 2}, or a list of cliques such as [[a, b]]",
         usual="{degree: 2}",
     ),
-    "targets": Setting(form=Form.NAMES, what="columns whose relations matter most; no mechanism uses it yet"),
+    "targets": Setting(
+        form=Form.NAMES, what="columns whose relations matter most: what holds one weighs four times as much"
+    ),
     "max_model_mb": Setting(
         form=Form.NUMBER, what="the model's size in megabytes at most", above=0, usual="80"
     ),

@@ -94,8 +94,7 @@ def _left(rho: float, epsilon: float, delta: float) -> str:
 
 def _questions(plan: RunPlan) -> Iterator[str]:
     domain, rho = plan.config.schema.domain, plan.queries.rho
-    chosen = any(query.kind == "select" for query in plan.queries.queries)
-    yield _fact("mechanism", plan.mechanism.name)
+    yield _fact("mechanism", plan.mechanism.name if plan.reason is None else f"auto: {plan.reason}")
     yield ""
     yield f"  {'query':{_NAME}} {'asks':8} {'marginals':>10} {'cells':>13} {'share of ρ':>11} {'noise σ, rows':>14}"
     for name, query, times in _merged(plan.queries.queries):
@@ -105,13 +104,9 @@ def _questions(plan: RunPlan) -> Iterator[str]:
             f"  {_cut(name, _NAME)} {query.kind:8} {len(query.cliques):10,} {cells:13,} {share:11.1%} "
             f"{_number(query.stddev):>14}"
         )
-    if chosen:
+    for note in plan.queries.notes:
         yield ""
-        yield from _wrapped(
-            "  select chooses one of these pairs, or to stop; its σ is the scale of that choice. The pairs that are chosen "
-            "share the last measurement, and what choosing did not need: fewer pairs have less noise each.",
-            "  ",
-        )
+        yield from _wrapped(f"  {note}", "  ")
 
 
 def _merged(queries: Sequence[PlannedQuery]) -> Iterator[tuple[str, PlannedQuery, int]]:

@@ -93,7 +93,7 @@ def expected_errors(plan: MechanismPlan, expected: ExpectedRows, *, ways: int) -
     Returns:
         One prediction a marginal, from the query that measures it with the least noise.
     """
-    chosen_from = {clique for query in plan.queries if query.kind == "select" for clique in query.cliques}
+    chosen_from = {clique for query in plan.queries if query.kind != "measure" for clique in query.cliques}
     found: dict[Clique, ExpectedError] = {}
     for query in plan.queries:
         if query.kind != "measure":

@@ -162,9 +162,15 @@ def _chunks(rows: int) -> int:
 
 
 def _largest_model(queries: MechanismPlan) -> int:
-    """Returns how many cells the model may have: all columns, and as many of the largest pairs as may be chosen."""
+    """Returns how many cells the model may have: all columns, and as many of the largest pairs as may be chosen.
+
+    Where sets with loops may be chosen, their junction tree may take all that is allowed.
+    """
     domain = queries.domain
-    edges = sum(1 for query in queries.queries if query.kind == "select")
+    kinds = [query.kind for query in queries.queries]
+    if any(len(clique) > 2 for clique in queries.countable) or "score" in kinds:
+        return min(queries.max_cells, domain.cells(domain))
+    edges = kinds.count("select")
     sizes = {clique: domain.cells(clique) for clique in queries.countable if len(clique) > 1}
     largest = sum(sorted(sizes.values(), reverse=True)[:edges])
     return min(queries.max_cells, sum(domain.sizes) + largest)

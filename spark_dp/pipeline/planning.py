@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from spark_dp.errors import ConfigurationError, DomainTooLargeError
+from spark_dp.mechanisms.automatic import AUTO, Advice, advise
 from spark_dp.mechanisms.catalog import mechanism_named
 from spark_dp.mechanisms.protocol import Mechanism, MechanismPlan
 from spark_dp.mechanisms.workload import Workload
@@ -37,6 +38,7 @@ class RunPlan:
     Attributes:
         config: of the run.
         mechanism: that will ask.
+        reason: why it was chosen, where the configuration says auto; else None.
         queries: what it will ask, with costs and noise.
         accounting: in what it is charged: the account's.
         layout: what one pass counts.
@@ -46,6 +48,7 @@ class RunPlan:
 
     config: RunConfig
     mechanism: Mechanism
+    reason: str | None
     queries: MechanismPlan
     accounting: Accounting
     layout: CountingLayout
@@ -84,11 +87,12 @@ class RunPlan:
 
         Keys:
             epsilon, delta, rho, unit, max_rows, nulls, bounding, neighbours, mechanism: the promise.
+            mechanism_reason: why auto chose the mechanism, or null.
             accounting: see `plan_accounting.accounting_facts`: the method, the epsilon at several deltas, and what the
                 other accounting would mean.
             account: see `Standing.facts`; the figures are the owner's.
-            queries: name, kind ('measure' or 'select'), rho, share (of rho), marginals, cells, and stddev_rows: the noise
-                of a cell in rows, or the scale of a selection's score.
+            queries: name, kind ('measure', 'select' or 'score'), rho, share (of rho), marginals, cells, and stddev_rows:
+                the noise of a cell or of a scored error in rows, or the scale of a selection's score.
             expected_rows, expected_rows_from: the size that errors are given for and the setting that says so, or null.
             columns: each with name, type and what `ExpectedError.facts` has, worst first.
             pairs: those that may be measured, worst first, at most MOST_PAIRS; pairs_planned counts all.
@@ -112,6 +116,7 @@ class RunPlan:
             "bounding": unit.bounding.value if isinstance(unit, ColumnUnit) else None,
             "neighbours": privacy.neighbours.value,
             "mechanism": self.mechanism.name,
+            "mechanism_reason": self.reason,
             "accounting": accounting_facts(self.config, self.queries, self.accounting),
             "account": standing.facts(),
             "queries": [
@@ -191,20 +196,21 @@ def plan_run(
 
 def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     domain = config.schema.domain
-    mechanism = mechanism_named(config.mechanism.name)
-    if config.mechanism.targets:
-        raise ConfigurationError(
-            f"Setting 'mechanism.targets' is given, and mechanism {mechanism.name!r} has no use for it. Nothing was read or "
-            "spent. Leave it out, or give the pairs that matter a weight in mechanism.workload.",
-            field="mechanism.targets",
-        )
     model_cells = int(config.mechanism.max_model_mb * 1_000_000 / COUNT_BYTES)
     chosen = config.mechanism.workload
     workload = (
         Workload.of_degree(domain, chosen.degree)
         if chosen.degree is not None
         else Workload.of_cliques(domain, chosen.cliques)
-    )
+    ).favouring(config.mechanism.targets)
+    advice = _advice(config, workload, rho, model_cells)
+    mechanism = mechanism_named(config.mechanism.name) if advice is None else advice.mechanism
+    if config.mechanism.targets and mechanism.name == "independent":
+        raise ConfigurationError(
+            "Setting 'mechanism.targets' is given, and mechanism 'independent' has no use for it: it keeps no relation. "
+            "Nothing was read or spent. Leave it out, or choose another mechanism.",
+            field="mechanism.targets",
+        )
     queries = mechanism.plan(
         domain,
         rho=rho,
@@ -216,6 +222,7 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     plan = RunPlan(
         config=config,
         mechanism=mechanism,
+        reason=None if advice is None else advice.reason,
         queries=with_selections_of(queries, accounting),
         accounting=accounting,
         layout=layout,
@@ -224,6 +231,20 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     )
     _require_fits(plan)
     return plan
+
+
+def _advice(config: RunConfig, workload: Workload, rho: Fraction, model_cells: int) -> Advice | None:
+    """Chooses a mechanism where the configuration leaves it open."""
+    if config.mechanism.name != AUTO:
+        return None
+    return advise(
+        config.schema.domain,
+        rho=rho,
+        contribution=contribution_of(config),
+        workload=workload,
+        max_cells=model_cells,
+        expected_rows=ExpectedRows.of(config).rows,
+    )
 
 
 def _require_fits(plan: RunPlan) -> None:

@@ -16,6 +16,7 @@ same answer again, and the counts are not read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NoReturn, Protocol
@@ -30,9 +31,21 @@ from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
 from spark_dp.privacy.events import Event, SelectionEvent
 from spark_dp.privacy.measurement import Measurement
 from spark_dp.privacy.noise import check_sigma_squared
-from spark_dp.privacy.queries import MeasureSpecification, ScoredCandidate, SelectSpecification
+from spark_dp.privacy.queries import (
+    MeasureSpecification,
+    ScoredCandidate,
+    ScoreSpecification,
+    SelectSpecification,
+)
 from spark_dp.privacy.run_account import RunAccount
-from spark_dp.privacy.scoring import Candidate, exact_sum, round_candidates, score
+from spark_dp.privacy.scoring import (
+    Candidate,
+    NoisyDistance,
+    exact_sum,
+    round_candidates,
+    score,
+    weighted_distance,
+)
 from spark_dp.privacy.selection import exponential_mechanism
 from spark_dp.privacy.sensitivity import Contribution
 from spark_dp.privacy.transcript import Transcript, altered
@@ -201,6 +214,48 @@ class Curator:
             raise altered(record, "answer")
         return stored.candidates[int(values[0])].clique
 
+    def score(
+        self, name: str, candidates: Sequence[Candidate], *, rho: Fraction
+    ) -> tuple[NoisyDistance, ...]:
+        """Measures jointly how far all candidates' estimates are from their marginals, in L1.
+
+        Guarantees: rho-zCDP, by the same noise as `measure`, on integers: weight * distance in fixed
+        point, whose joint L2 sensitivity is `Contribution.scores_l2_squared` (docs/privacy.md, section 4).
+
+        Args:
+            name: of the query; the same when the run is resumed.
+            candidates: distinct, none that stops, with no bias and integer weights of at least 1; a larger weight
+                gets a more accurate distance, at the others' expense. Chosen from the declared domain
+                and earlier outputs only.
+            rho: positive, exact.
+
+        Returns:
+            One distance for each candidate, in their order. A resumed run gets the stored query's.
+
+        Raises:
+            RhoExceededError: rho is more than remains. Nothing was read or drawn.
+            LedgerError: the run's records are missing, altered, or another query's.
+            InternalError: an argument or the source's counts are not valid. Nothing was drawn.
+        """
+        asked = self._specify_score(name, candidates, rho)
+        record, content = self._transcript.reserve(name, "score", asked.to_bytes(), self._joint_event(asked))
+        stored = ScoreSpecification.from_bytes(content)
+        l2_squared = self._contribution.scores_l2_squared(stored.weights)
+        if (stored.name, stored.l2_squared, self._joint_event(stored)) != (name, l2_squared, record.event):
+            raise altered(record, "specification")
+        values = self._transcript.recall(record)
+        if values is None:
+            values = self._transcript.settle(record, self._draw_score(stored))
+        if [value.shape for value in values] != [(len(stored.candidates),)]:
+            raise altered(record, "answer")
+        stddev = math.sqrt(stored.sigma_squared) / stored.unit
+        return tuple(
+            NoisyDistance(
+                clique=c.clique or (), rows=int(noisy) / (stored.unit * weight), stddev=stddev / weight
+            )
+            for c, noisy, weight in zip(stored.candidates, values[0], stored.weights, strict=True)
+        )
+
     # specify ---------------------------------------------------------------------------------------------
 
     def _specify_measure(self, name: str, cliques: Sequence[Clique], rho: Fraction) -> MeasureSpecification:
@@ -239,7 +294,26 @@ class Curator:
             sensitivity=self._score_sensitivity(rounded),
         )
 
-    def _joint_event(self, specification: MeasureSpecification) -> Event:
+    def _specify_score(self, name: str, candidates: Sequence[Candidate], rho: Fraction) -> ScoreSpecification:
+        _require_rho(name, rho)
+        rounded = round_candidates(candidates, self._domain, self._contribution.unit)
+        if any(c.clique is None or c.bias or c.weight < 1 or c.weight.denominator != 1 for c in rounded):
+            raise InternalError(
+                f"Query {name!r} scores estimates with whole weights of at least 1 and no bias. Nothing was "
+                "spent or drawn."
+            )
+        l2_squared = self._contribution.scores_l2_squared([int(c.weight) for c in rounded])
+        sigma_squared = Fraction(l2_squared) / (2 * rho)
+        check_sigma_squared(sigma_squared)
+        return ScoreSpecification(
+            name=name,
+            candidates=rounded,
+            sigma_squared=sigma_squared,
+            l2_squared=l2_squared,
+            unit=self._contribution.unit,
+        )
+
+    def _joint_event(self, specification: MeasureSpecification | ScoreSpecification) -> Event:
         return self._accounting.noise.event(specification.l2_squared / specification.sigma_squared)
 
     def _score_sensitivity(self, candidates: Sequence[ScoredCandidate]) -> Fraction:
@@ -267,6 +341,20 @@ class Curator:
             scores, specification.epsilon, specification.sensitivity, self._entropy
         )
         return (np.array(chosen, dtype=np.int64),)
+
+    def _draw_score(self, specification: ScoreSpecification) -> tuple[NDArray[np.int64], ...]:
+        """Adds noise to every distance at once."""
+        cliques = tuple(c.clique or () for c in specification.candidates)
+        counts = self._read_counts(cliques)
+        exact = np.array(
+            [
+                weighted_distance(candidate, counts[clique])
+                for candidate, clique in zip(specification.candidates, cliques, strict=True)
+            ],
+            dtype=np.int64,
+        )
+        noise = self._accounting.noise.draw(specification.sigma_squared, exact.size, self._entropy)
+        return (np.asarray(exact + noise),)
 
     def _read_counts(self, cliques: Sequence[Clique]) -> dict[Clique, NDArray[np.int64]]:
         """Reads the exact counts, and refuses what cannot be counts of one bounded table."""

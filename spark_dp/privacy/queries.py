@@ -123,6 +123,62 @@ class SelectSpecification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoreSpecification:
+    """Noisy L1 distances of estimates from the exact marginals, measured jointly.
+
+    Attributes:
+        name: of the query.
+        candidates: with integer weights of at least 1, no bias, and none that stops.
+        sigma_squared: of the noise in every weighted distance, in squared fixed-point units.
+        l2_squared: the squared L2 sensitivity of all of them together.
+        unit: fixed-point units that make one row.
+    """
+
+    name: str
+    candidates: tuple[ScoredCandidate, ...]
+    sigma_squared: Fraction
+    l2_squared: int
+    unit: int
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        return tuple(int(candidate.weight) for candidate in self.candidates)
+
+    def to_bytes(self) -> bytes:
+        fields = {
+            "name": self.name,
+            "cliques": [list(c.clique or ()) for c in self.candidates],
+            "weights": [str(weight) for weight in self.weights],
+            "sigma_squared": str(self.sigma_squared),
+            "l2_squared": str(self.l2_squared),
+            "unit": str(self.unit),
+        }
+        estimates = {str(i): c.estimate for i, c in enumerate(self.candidates) if c.estimate is not None}
+        return pack("score specification", fields, estimates)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> ScoreSpecification:
+        fields, estimates = unpack("score specification", content)
+        try:
+            return cls(
+                name=fields["name"],
+                candidates=tuple(
+                    ScoredCandidate(
+                        clique=tuple(clique), estimate=estimates[str(i)], bias=0, weight=Fraction(int(weight))
+                    )
+                    for i, (clique, weight) in enumerate(
+                        zip(fields["cliques"], fields["weights"], strict=True)
+                    )
+                ),
+                sigma_squared=Fraction(fields["sigma_squared"]),
+                l2_squared=int(fields["l2_squared"]),
+                unit=int(fields["unit"]),
+            )
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            raise _altered("score") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:
     """What was drawn for one query.
 
@@ -130,7 +186,8 @@ class Answer:
         run_id: the run that it belongs to.
         ordinal: of the query in the run.
         spec_digest: of the specification that it answers.
-        values: int64 arrays: one for each clique, in their order; or one index of a candidate.
+        values: int64 arrays: one for each clique, in their order; or one index of a candidate; or one array of
+            all distances.
     """
 
     run_id: str

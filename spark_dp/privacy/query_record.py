@@ -17,7 +17,7 @@ class QueryRecord:
 
     Attributes:
         ordinal: its place in the run, from 0.
-        name, kind: of the query; kind is 'measure' or 'select'.
+        name, kind: of the query; kind is 'measure', 'select' or 'score'.
         spec_digest: of the persisted specification.
         event: what it is charged as.
         state: 'reserved' or 'answered'.

@@ -16,6 +16,7 @@ from spark_dp.privacy.queries import ScoredCandidate
 from spark_dp.schema.domain import Clique, Domain
 
 _LARGEST: Final = 2.0**62
+LARGEST_DISTANCE: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,6 +61,31 @@ def round_candidates(
             "A selection's candidates are distinct cliques. Nothing was spent and nothing was drawn."
         )
     return tuple(_round(candidate, domain, unit) for candidate in candidates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoisyDistance:
+    """How far an estimate is from its marginal, with noise.
+
+    Attributes:
+        clique: of the marginal.
+        rows: L1 distance in rows plus noise; may be negative.
+        stddev: of the noise, in rows.
+    """
+
+    clique: Clique
+    rows: float
+    stddev: float
+
+
+def weighted_distance(candidate: ScoredCandidate, counts: NDArray[np.int64]) -> int:
+    """Returns weight * L1 distance in fixed point, cut at LARGEST_DISTANCE so that it fits 64 bits with noise.
+
+    Sensitivity: that of the distance, times the weight: cutting at a constant moves two values no further apart.
+    """
+    if candidate.estimate is None:
+        raise InternalError("A candidate without an estimate has no distance. Nothing was drawn.")
+    return min(int(candidate.weight) * l1_distance(counts, candidate.estimate), LARGEST_DISTANCE)
 
 
 def l1_distance(counts: NDArray[np.int64], estimate: NDArray[np.int64]) -> int:

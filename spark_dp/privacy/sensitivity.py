@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -78,3 +79,16 @@ class Contribution:
             )
         factor = 2 if self.neighbours is Neighbours.REPLACE else 1
         return factor * self.weight * Fraction(max_weight)
+
+    def scores_l2_squared(self, weights: Sequence[int]) -> int:
+        """Returns the squared L2 sensitivity of the scores w * (L1 distance to a fixed array), jointly.
+
+        Sensitivity: each score moves by at most `score(w)`, and all may do so at once, since the rows of a unit
+        fall into a cell of every marginal. The squares add up: (k w)^2 each when a unit is added or removed,
+        (2 k w)^2 when one is replaced. (Not twice the first, as for marginals: a distance is moved by the L1
+        movement of the marginal, and that doubles.)
+        """
+        if not weights or min(weights) < 1:
+            raise InternalError("Joint scores need weights of at least 1. Nothing was drawn.")
+        factor = 4 if self.neighbours is Neighbours.REPLACE else 1
+        return factor * self.weight**2 * sum(weight**2 for weight in weights)

@@ -15,6 +15,7 @@ from support.visits import Site
 from spark_dp.cli import cli
 from spark_dp.commands.settings import CHOICES, SETTINGS, complete_setting
 from spark_dp.errors import ConfigurationError
+from spark_dp.mechanisms.automatic import AUTO
 from spark_dp.mechanisms.catalog import MECHANISMS
 from spark_dp.pipeline.config import parse_config
 
@@ -75,7 +76,7 @@ def test_every_setting_that_is_offered_is_known_and_every_known_one_is_offered(t
 
 @pytest.mark.parametrize("setting", CHOICES)
 def test_the_choices_of_a_setting_are_accepted(tmp_path, setting):
-    assert set(CHOICES["mechanism.name"]) == set(MECHANISMS)
+    assert set(CHOICES["mechanism.name"]) == {AUTO, *MECHANISMS}
     text = Site(tmp_path).text()
     for assignment in complete_setting(setting + "="):
         more = ["output.partition_by=[ward]"] if "partitions" in assignment else []

@@ -9,6 +9,7 @@ import pytest
 from run_texts import run_text
 
 from spark_dp.errors import ConfigurationError
+from spark_dp.mechanisms.automatic import AUTO
 from spark_dp.mechanisms.catalog import MECHANISMS
 from spark_dp.pipeline import config_sections
 from spark_dp.pipeline.config import RunConfig, parse_config
@@ -234,7 +235,7 @@ def test_every_field_of_a_section_can_be_written(section, kind, unlike):
 
 def test_the_mechanisms_that_an_editor_offers_are_those_of_the_catalog():
     name = config_schema()["properties"]["mechanism"]["properties"]["name"]
-    assert name["anyOf"][0]["enum"] == list(MECHANISMS)
+    assert name["anyOf"][0]["enum"] == [AUTO, *MECHANISMS]
 
 
 def test_a_document_is_json():

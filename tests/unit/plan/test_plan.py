@@ -377,7 +377,11 @@ def test_rows_and_files_to_come_are_said(tmp_path, overrides, rows, files, folde
 @pytest.mark.parametrize(
     ("overrides", "place", "kind"),
     [
-        (["mechanism.targets=[age]"], "--set mechanism.targets", ConfigurationError),
+        (
+            ["mechanism.name=independent", "mechanism.targets=[age]"],
+            "--set mechanism.targets",
+            ConfigurationError,
+        ),
         (["mechanism.max_model_mb=0.0001"], "--set mechanism.max_model_mb", DomainTooLargeError),
         (["spark.spark.driver.memory=lots"], "--set spark.spark.driver.memory", ConfigurationError),
         (["spark.spark.executor.cores=two"], "--set spark.spark.executor.cores", ConfigurationError),

@@ -44,11 +44,15 @@ def select(desk: Desk, **arguments) -> tuple[str, ...] | None:
     return desk.curator(**arguments).select("q", CANDIDATES, rho=SHARE)
 
 
+def distances(desk: Desk, **arguments) -> list[float]:
+    return [d.rows for d in desk.curator(**arguments).score("q", CANDIDATES[:2], rho=SHARE)]
+
+
 def states(desk: Desk) -> list[str]:
     return [query.state for query in desk.ledger.history(DATASET)[0].queries]
 
 
-@pytest.mark.parametrize("ask", [measure, select])
+@pytest.mark.parametrize("ask", [measure, select, distances])
 @pytest.mark.parametrize(
     "step, prefix, state, persisted",
     [

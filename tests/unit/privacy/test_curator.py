@@ -81,6 +81,8 @@ def test_a_query_over_the_budget_never_reads_the_table(desk: Desk):
         curator.measure("pairs", [("a", "b")], rho=2 * SHARE)
     with pytest.raises(BudgetExceededError):
         curator.select("round", [flat("a")], rho=2 * SHARE)
+    with pytest.raises(BudgetExceededError):
+        curator.score("round", [flat("a")], rho=2 * SHARE)
     assert len(desk.table.asked) == read
     assert len(desk.files("specifications")) == 1
     assert curator.remaining == SHARE
@@ -151,6 +153,14 @@ def test_l1_distances_beyond_64_bits_are_exact():
         lambda c: c.select("q", [flat("a", weight=0.5)], rho=SHARE),
         lambda c: c.select("q", [Candidate(clique=("a",), estimate=np.zeros(3))], rho=SHARE),
         lambda c: c.select("q", [Candidate(clique=("a",), estimate=None)], rho=SHARE),
+        lambda c: c.score("q", [], rho=SHARE),
+        lambda c: c.score("q", [flat("a"), flat("a")], rho=SHARE),
+        lambda c: c.score("q", [STOP], rho=SHARE),
+        lambda c: c.score("q", [flat("a", bias=1.0)], rho=SHARE),
+        lambda c: c.score("q", [flat("a", weight=0)], rho=SHARE),
+        lambda c: c.score("q", [flat("a", weight=Fraction(3, 2))], rho=SHARE),
+        lambda c: c.score("q", [flat("a", value=float("nan"))], rho=SHARE),
+        lambda c: c.score("q", [flat("a")], rho=Fraction(0)),
     ],
 )
 def test_a_query_that_is_not_valid_costs_and_reads_nothing(desk: Desk, ask):
@@ -208,6 +218,7 @@ def test_a_curator_shows_and_hands_over_nothing(desk: Desk):
         "domain",
         "measure",
         "remaining",
+        "score",
         "select",
     }
     for hand_over in (pickle.dumps, copy.copy, copy.deepcopy):
@@ -264,6 +275,7 @@ def test_a_replay_that_asks_something_else_is_refused(desk: Desk):
     [
         lambda curator: curator.measure("q", [("a",), ("b",)], rho=SHARE),
         lambda curator: curator.select("q", [flat("a"), flat("b")], rho=SHARE),
+        lambda curator: curator.score("q", [flat("a"), flat("b")], rho=SHARE),
     ],
 )
 def test_a_replay_under_another_contribution_is_refused(desk: Desk, ask):

@@ -1,0 +1,76 @@
+"""What a plan says of the mechanism that will ask, and of the one that auto chooses."""
+
+from __future__ import annotations
+
+import pytest
+
+from spark_dp.pipeline.config import parse_config
+from spark_dp.pipeline.describe_plan import WIDTH, plan_lines
+from spark_dp.pipeline.planning import plan_run
+
+SCHEMA = (
+    "  ward: {type: string, values: [A, B, C], other: D}\n"
+    "  age: {type: integer, min: 0, max: 99, bins: 10}\n"
+    "  cost: {type: double, min: 0, max: 10, bins: 20}\n"
+)
+
+
+def config(folder, *overrides, columns=SCHEMA):
+    text = (
+        "input: {path: data/visits}\noutput: {path: out/visits}\n"
+        "privacy:\n  epsilon: 1\n  delta: 1e-9\n  unit: {column: person, max_rows: 10}\n"
+        f"  ledger: sqlite:///{folder}/ledger.db\n  dataset: visits\n"
+        f"schema:\n{columns}run: {{directory: runs, key: first}}\n"
+    )
+    return parse_config(text, overrides, source="run.yaml")
+
+
+def planned(folder, *overrides, columns=SCHEMA):
+    return plan_run(config(folder, *overrides, columns=columns))
+
+
+@pytest.mark.parametrize("name", ["aim", "oneshot", "auto", "mst", "independent"])
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_every_mechanism_says_what_it_will_ask_within_the_page(tmp_path, name, degree):
+    plan = planned(tmp_path, f"mechanism.name={name}", f"mechanism.workload={{degree: {degree}}}")
+    lines = [line for part in plan_lines(plan) for line in part.splitlines()]
+    assert max(map(len, lines)) <= WIDTH
+    shares = [query["share"] for query in plan.facts()["queries"]]
+    assert sum(shares) == pytest.approx(1.0)
+    assert all(note.partition(" ")[0] in " ".join(lines) for note in plan.queries.notes)
+
+
+def test_auto_looks_at_relations_in_general_and_says_why(tmp_path):
+    plan = planned(tmp_path, "mechanism.name=auto", "input.expected_rows=1000000")
+    assert plan.mechanism.name == plan.facts()["mechanism"] == "oneshot"
+    assert "3 relations" in plan.facts()["mechanism_reason"]
+    assert "mechanism    auto: oneshot, because" in "\n".join(plan_lines(plan))
+
+
+@pytest.mark.parametrize(
+    "overrides, columns, why",
+    [
+        (["input.expected_rows=50"], SCHEMA, "about 50 are expected"),
+        (["mechanism.workload={degree: 1}"], SCHEMA, "no relation of columns"),
+        ([], "  ward: {type: string, values: [A, B, C], other: D}\n", "one column"),
+    ],
+)
+def test_auto_takes_columns_by_themselves_where_relations_are_certain_to_be_lost(
+    tmp_path, overrides, columns, why
+):
+    plan = planned(tmp_path, "mechanism.name=auto", *overrides, columns=columns)
+    assert plan.mechanism.name == "independent"
+    assert why in plan.reason
+
+
+def test_what_auto_goes_by_is_part_of_what_a_run_is(tmp_path):
+    def identity(*overrides):
+        return config(tmp_path, *overrides).measure_settings()["mechanism"]
+
+    assert identity("mechanism.name=auto", "input.expected_rows=50") != identity("mechanism.name=auto")
+    assert identity("mechanism.name=mst", "input.expected_rows=50") == identity("mechanism.name=mst")
+
+
+def test_targets_weigh_what_holds_them(tmp_path):
+    weights = planned(tmp_path, "mechanism.targets=[age]").queries.workload.pair_weights()
+    assert weights["ward", "age"] == weights["age", "cost"] == 4 * weights["ward", "cost"]
