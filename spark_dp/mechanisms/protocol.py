@@ -151,11 +151,16 @@ def ask(curator: Curator, queries: Sequence[PlannedQuery], progress: Progress) -
     """Asks planned measurements one after another."""
     found: list[Measurement] = []
     for query in queries:
-        progress(
-            f"{query.name}: {len(query.cliques)} marginals, noise of {query.stddev:.4g} rows in each cell"
-        )
+        progress(_asked(query.name, len(query.cliques), query.stddev))
         found.extend(curator.measure(query.name, query.cliques, rho=query.rho))
     return tuple(found)
+
+
+def _asked(name: str, marginals: int, stddev: float) -> str:
+    """What is said of a measurement, from the declared domain and earlier answers."""
+    return (
+        f"{name}: {marginals} marginal{'s' if marginals > 1 else ''}, noise of {stddev:.4g} rows in each cell"
+    )
 
 
 def planned_selection(
@@ -207,6 +212,6 @@ def measure_until(
         rho = curator.remaining - until if place >= len(parts) - 1 else part.rho
         place += 1
         stddev = noise_of(len(part.cliques), rho, plan.contribution)
-        progress(f"{name}-{place}: {len(part.cliques)} marginals, noise of {stddev:.4g} rows in each cell")
+        progress(_asked(f"{name}-{place}", len(part.cliques), stddev))
         found += curator.measure(f"{name}-{place}", part.cliques, rho=rho)
     return tuple(found)

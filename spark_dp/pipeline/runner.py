@@ -142,8 +142,7 @@ def _run_stages(run: Run) -> RunResult:
 
 def _say_plan(run: Run, planned: RunPlan) -> None:
     budget = run.config.privacy.budget
-    queries = planned.queries.queries
     run.progress.say(
-        f"{planned.mechanism.name}: at most {len(queries)} queries for (ε, δ) = ({budget.epsilon:g}, {budget.delta:g}); "
+        f"{planned.mechanism.name} for (ε, δ) = ({budget.epsilon:g}, {budget.delta:g}); "
         f"{len(planned.layout.kept):,} marginals with {planned.layout.vector_cells:,} cells counted in one pass"
     )

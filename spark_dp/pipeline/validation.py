@@ -200,10 +200,7 @@ def _check_places(found: Validation, run: Run) -> None:
 
 
 def _plan(planned: RunPlan) -> str:
-    return (
-        f"{planned.mechanism.name}, at most {len(planned.queries.queries)} queries, {planned.layout.vector_cells:,} cells "
-        "counted"
-    )
+    return f"{planned.mechanism.name}, {planned.layout.vector_cells:,} cells counted"
 
 
 def _input(config: RunConfig) -> str | None:
