@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 DELTA: Final = 1e-5
 DATASET: Final = "audit"
+_MEMORY: Final = "/dev/shm"  # thousands of ledgers, each forced to its disk
 FILES: Final = 8
 """A unit's rows lie in several of them, and so in several partitions."""
 
@@ -160,7 +162,8 @@ class Marginals:
 @contextmanager
 def ground(session: SparkSession | None, progress: Progress) -> Iterator[Ground]:
     """Opens an account in a folder of its own, and deletes both in the end."""
-    with tempfile.TemporaryDirectory(prefix="spark-dp-audit-") as folder:
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="spark-dp-audit-", dir=memory) as folder:
         made = Ground(folder=Path(folder), session=session, progress=progress)
         open_account(made.ledger, DATASET, 10_000.0, DELTA, "unit", Neighbours.ADD_REMOVE)
         yield made
