@@ -20,6 +20,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+MEMORY = "/dev/shm"
+MINUTES = 15
 PAGE = ROOT / "docs" / "audit.md"
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -33,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := set(names) - {m.name for m in MUTANTS}:
         raise SystemExit(f"There is no mutant {sorted(unknown)}. Choose from: {[m.name for m in MUTANTS]}")
     chosen = [m for m in chosen if m.name in names] if names else chosen
-    with tempfile.TemporaryDirectory(prefix="spark-dp-mutants-") as folder:
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="spark-dp-mutants-", dir=memory) as folder:
         tree = copied(Path(folder) / "tree")
         asked = list(dict.fromkeys(test for m in chosen for test in m.tests))
         if broken := failed(tree, asked):
@@ -85,7 +88,12 @@ def mutated(mutant: Mutant, text: str) -> str:
 def failed(tree: Path, tests: Iterable[str]) -> set[str]:
     """Runs tests in a tree, and returns which of them failed or could not be made ready, in any of their cases."""
     tests = list(tests)
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(tree.parent),
+    }
     how = ["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *how, *tests],
@@ -94,6 +102,7 @@ def failed(tree: Path, tests: Iterable[str]) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=60 * MINUTES,
     )
     if done.returncode not in (0, 1):
         raise SystemExit(f"The tests did not run:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from spark_dp.audit.choosing import audit_choosing
 from spark_dp.audit.findings import Finding
+from spark_dp.audit.fits import audit_fit
 from spark_dp.audit.ground import ground
 from spark_dp.audit.measuring import audit_measuring
 from spark_dp.mechanisms.catalog import MECHANISMS
@@ -64,4 +65,24 @@ def audit_all(
                     )
                 if chosen is not None:
                     found.append(chosen)
+    return found
+
+
+def audit_fits(
+    progress: Progress, *, fits: int, confidence: float = CONFIDENCE, session: SparkSession | None = None
+) -> list[Finding]:
+    """Fits whole models of a small table and of the same table with a unit more, for each mechanism."""
+    found = []
+    with ground(session, progress) as place:
+        for mechanism in MECHANISMS:
+            with progress.stage(mechanism, f"{fits} fits"):
+                found.append(
+                    audit_fit(
+                        place,
+                        mechanism=mechanism,
+                        bounding=Bounding.WEIGHT.value,
+                        fits=fits,
+                        confidence=confidence,
+                    )
+                )
     return found

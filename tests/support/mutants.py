@@ -172,7 +172,7 @@ MUTANTS: Final = (
     keys = key_names(rows)
     payload = [""",
         tests=(
-            f"{TEST_WEIGH}::test_a_unit_with_a_hundred_thousand_rows_in_ten_files_weighs_at_most_k",
+            f"{TEST_WEIGH}::test_a_unit_with_a_million_rows_in_ten_files_weighs_at_most_k",
             MEASURING,
         ),
     ),
@@ -244,7 +244,10 @@ MUTANTS: Final = (
         file="spark_dp/privacy/transcript.py",
         old="        self._filter.charge(name, record.event)\n",
         new="",
-        tests=(f"{TEST_CURATOR}::test_whatever_is_asked_a_run_never_draws_more_than_it_reserved",),
+        tests=(
+            "tests/contract/test_mechanism_contract.py"
+            "::test_a_run_spends_exactly_its_budget_and_asks_for_nothing_unplanned",
+        ),
     ),
     Mutant(
         name="domain from data",
