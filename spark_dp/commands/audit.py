@@ -33,7 +33,7 @@ BROKEN = 70
 @click.option(
     "--draws",
     type=click.IntRange(10, 100_000),
-    default=1_000,
+    default=300,
     show_default=True,
     help="Of each choice, on each table.",
 )

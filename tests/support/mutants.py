@@ -256,7 +256,7 @@ MUTANTS: Final = (
         old="        return lambda ticks: (np.clip(ticks, low, high) - low).astype(np.int32)",
         new="        return lambda ticks: (np.clip(ticks, low, high) - ticks.min()).astype(np.int32)",
         tests=(
-            "tests/unit/schema/test_codec_properties.py::test_slices_and_chunks_are_encoded_like_the_whole",
+            "tests/unit/schema/test_codec_types.py::test_the_code_of_a_value_does_not_depend_on_the_rows_beside_it",
         ),
     ),
     Mutant(
