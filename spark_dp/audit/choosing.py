@@ -142,7 +142,7 @@ def _most_telling(
 ) -> tuple[NDArray[np.int64], int]:
     """Returns the cell where one unit more moves the declared law most, and the candidate where it does."""
     contribution = exact.contribution
-    before = _law(domain, candidates, exact.counted, exact, rho)
+    before = declared_law(domain, candidates, exact.counted, exact, rho)
     best: tuple[float, tuple[int, ...], int] = (-1.0, (0,) * len(domain), 0)
     for cell in itertools.product(*(range(size) for size in domain.sizes)):
         moved = {}
@@ -150,7 +150,7 @@ def _most_telling(
             more = counts.copy()
             more[tuple(cell[domain.attributes.index(a)] for a in clique)] += contribution.weight
             moved[clique] = more
-        after = _law(domain, candidates, moved, exact, rho)
+        after = declared_law(domain, candidates, moved, exact, rho)
         gap = np.abs(after - before)
         event = int(np.argmax(gap))
         if gap[event] > best[0]:
@@ -158,7 +158,7 @@ def _most_telling(
     return np.array(best[1], dtype=np.int64), best[2]
 
 
-def _law(
+def declared_law(
     domain: Domain,
     candidates: Sequence[Candidate],
     counted: dict[Clique, Any],
