@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 CANARIES: Final = 40_000
-DRAWS: Final = 300
+DRAWS: Final = 400
 CONFIDENCE: Final = 0.99
 
 

@@ -92,7 +92,7 @@ class Ground:
         return f"sqlite:///{self.folder}/ledger.db"
 
     def write(self, name: str, codes: NDArray[np.int64], units: NDArray[np.int64]) -> Path:
-        """Writes a table, its rows dealt out to files in turn.
+        """Writes a table, its rows in random order and cut into files.
 
         Args:
             name: of the table.
@@ -103,8 +103,9 @@ class Ground:
         place.mkdir()
         columns = {f"c{i}": pa.array(codes[:, i].astype(np.int32)) for i in range(codes.shape[1])}
         table = pa.table({"unit": pa.array(units), **columns})
-        for number in range(FILES):
-            part = table.take(pa.array(np.arange(number, len(units), FILES)))
+        order = np.array_split(np.random.default_rng(0).permutation(len(units)), FILES)
+        for number, rows in enumerate(order):
+            part = table.take(pa.array(rows))
             pq.write_table(part, place / f"part-{number}.parquet")
         return place
 

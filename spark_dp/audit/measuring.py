@@ -62,7 +62,7 @@ def audit_measuring(
     inside = np.frombuffer(secrets.token_bytes(canaries), np.uint8) % 2 == 1
     name = f"{mechanism}-{bounding}"
     for table, units in ((f"{name}-coin", np.flatnonzero(inside)), (f"{name}-known", np.arange(canaries))):
-        rows = np.tile(units, SURPLUS)  # a unit's rows lie far from each other
+        rows = np.tile(units, SURPLUS)
         ground.write(table, np.repeat(rows[:, None], COLUMNS, axis=1), rows)
 
     run = ground.run(setting, f"{name}-coin", name)
@@ -100,6 +100,8 @@ def _scores(measured: tuple[Measurement, ...], canaries: int) -> NDArray[np.floa
     """Returns each canary's score, whose variance is 1 and whose two means lie mu apart, if all is as claimed."""
     score, information = np.zeros(canaries), 0.0
     for found in measured:
+        if not found.clique:
+            continue  # the total, which every unit moves
         cell = np.arange(canaries)
         score += found.values[(cell,) * len(found.clique)] / found.stddev**2
         information += 1 / found.stddev**2

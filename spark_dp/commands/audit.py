@@ -33,7 +33,7 @@ BROKEN = 70
 @click.option(
     "--draws",
     type=click.IntRange(10, 100_000),
-    default=300,
+    default=400,
     show_default=True,
     help="Of each choice, on each table.",
 )

@@ -16,7 +16,7 @@ from spark_dp.pipeline.progress import Progress
 pytestmark = pytest.mark.spark
 
 CONFIDENCE = 0.9999
-CANARIES, DRAWS = 6_000, 60
+CANARIES, DRAWS = 6_000, 400
 CHOOSES = [name for name in MECHANISMS if name != "independent"]
 
 
@@ -49,7 +49,7 @@ def test_no_unit_weighs_more_than_k_after_bounding(measured):
 
 @pytest.mark.parametrize("mechanism", CHOOSES)
 def test_choosing_loses_no_more_than_claimed(place, mechanism):
-    found = audit_choosing(place, mechanism=mechanism, bounding="weight", draws=DRAWS, confidence=CONFIDENCE)
+    found = audit_choosing(place, mechanism=mechanism, bounding="weight", draws=DRAWS, confidence=0.999)
     if found is not None:
         assert found.proved_epsilon <= found.claimed_epsilon
         assert found.holds
