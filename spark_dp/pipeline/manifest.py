@@ -8,6 +8,7 @@ from typing import Any
 
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
+from spark_dp.pipeline.plan_private import private_facts
 
 FORMAT = 1
 
@@ -21,6 +22,7 @@ def promise_of(config: RunConfig, run_id: str) -> dict[str, Any]:
     spent = f"({float(privacy.budget.epsilon)!r}, {float(privacy.budget.delta)!r})-differential privacy"
     whom = f"all rows of one {unit.label}" if isinstance(unit, ColumnUnit) else "one row"
     change = "added or removed" if privacy.neighbours.value == "add_remove" else "replaced by another"
+    steps = private_facts(config)
     return {
         "run_id": run_id,
         "epsilon": float(privacy.budget.epsilon),
@@ -30,6 +32,7 @@ def promise_of(config: RunConfig, run_id: str) -> dict[str, Any]:
         "neighbours": privacy.neighbours.value,
         "mechanism": config.mechanism.name,
         "promise": f"{spent} for tables that differ in {whom}, {change}.",
+        **({"learned": steps} if steps else {}),
     }
 
 

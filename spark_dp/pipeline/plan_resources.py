@@ -123,11 +123,26 @@ def passes_of(config: RunConfig) -> tuple[str, ...]:
         if unit.bounding is Bounding.SAMPLE:
             what += "; the encoded rows are kept by Spark, shuffled by unit and sampled"
         steps.append(what)
-    steps.append("every marginal is counted")
+    steps = [*private_passes(config), *steps, "every marginal is counted"]
     if source.table is not None or source.format not in PLAIN_FILES:
         changed = "the rows are fingerprinted, for a table without a list of files"
         steps = [f"{changed}: before", *steps, f"{changed}: after"]
     return tuple(steps)
+
+
+def private_passes(config: RunConfig) -> list[str]:
+    """Says which times the table is read for private steps, in order; each but the first and the last bounds it anew."""
+    unit, found = config.privacy.unit, []
+    if isinstance(unit, ColumnUnit) and unit.learned is not None:
+        found.append("units are counted by their rows")
+    if any(private.bins is not None for private in config.private):
+        found.append("the grids of private bins are counted")
+    for private in config.private:
+        if private.bins is None and private.nulls is not None:
+            found.append(f"nulls of {private.name} are counted")
+        if private.values is not None:
+            found.append(f"units are counted by {private.name}")
+    return found
 
 
 def task_slots(spark: Mapping[str, str]) -> int:

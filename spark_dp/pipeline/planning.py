@@ -12,9 +12,11 @@ from spark_dp.mechanisms.protocol import Mechanism, MechanismPlan
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
+from spark_dp.pipeline.config_shares import learned_share
 from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows, expected_errors
 from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
+from spark_dp.pipeline.plan_private import PrivateStep, private_steps
 from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
 from spark_dp.pipeline.plan_warnings import (
     account_warnings,
@@ -35,7 +37,8 @@ class RunPlan:
     Attributes:
         config: of the run.
         mechanism: that will ask.
-        queries: what it will ask, with costs and noise.
+        queries: what it will ask, with costs and noise; where steps learn the domain, of the largest that may come of them.
+        steps: that learn what the schema leaves open, before it asks.
         layout: what one pass counts.
         model_cells: cells that `mechanism.max_model_mb` allows the model.
         memory: that it takes at most about.
@@ -44,9 +47,15 @@ class RunPlan:
     config: RunConfig
     mechanism: Mechanism
     queries: MechanismPlan
+    steps: tuple[PrivateStep, ...]
     layout: CountingLayout
     model_cells: int
     memory: Memory
+
+    @property
+    def rho(self) -> Fraction:
+        """What all queries together may cost, private steps included."""
+        return self.queries.rho / (1 - learned_share(self.config.privacy, self.config.private))
 
     @property
     def expected(self) -> ExpectedRows:
@@ -84,6 +93,7 @@ class RunPlan:
             queries: name, kind ('measure' or 'select'), rho, share (of rho), marginals, cells, and stddev_rows: the noise
                 of a cell in rows, or the scale of a selection's score.
             expected_rows, expected_rows_from: the size that errors are given for and the setting that says so, or null.
+            private_steps: what is learned before, each with name, learns, share, rho, stddev, of, delta, threshold.
             columns: each with name, type and what `ExpectedError.facts` has, worst first.
             pairs: those that may be measured, worst first, at most MOST_PAIRS; pairs_planned counts all.
             marginals_counted, cells_counted, passes: of the counting, in order.
@@ -119,6 +129,7 @@ class RunPlan:
                 }
                 for q in self.queries.queries
             ],
+            "private_steps": [step.facts(rho) for step in self.steps],
             "expected_rows": self.expected.rows,
             "expected_rows_from": self.expected.source,
             "columns": [
@@ -197,7 +208,7 @@ def _plan(config: RunConfig, rho: Fraction) -> RunPlan:
     )
     queries = mechanism.plan(
         domain,
-        rho=rho,
+        rho=rho * (1 - learned_share(config.privacy, config.private)),
         contribution=contribution_of(config),
         workload=workload,
         max_cells=model_cells,
@@ -207,6 +218,7 @@ def _plan(config: RunConfig, rho: Fraction) -> RunPlan:
         config=config,
         mechanism=mechanism,
         queries=queries,
+        steps=private_steps(config, rho),
         layout=layout,
         model_cells=model_cells,
         memory=Memory.of(config, queries, layout),
