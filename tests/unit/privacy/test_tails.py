@@ -16,7 +16,7 @@ def exact_discrete_tail(sigma_squared: Fraction, least: int) -> object:
         reach = least + int(60 * math.sqrt(sigma_squared)) + 60
 
         def term(x: int) -> object:
-            return exp(-mpf(x) ** 2 / (2 * variance))
+            return exp(-(mpf(x) ** 2) / (2 * variance))
 
         above = sum(term(x) for x in range(least, reach))
         return above / (2 * sum(term(x) for x in range(1, reach)) + 1)
