@@ -128,7 +128,7 @@ def specify(
 class ValueCurator:
     """Learns the values of one column: the only reader of its `ValueSource`.
 
-    Guarantees: delta-approximate rho-zCDP (docs/privacy.md, 5.4), provided that the source keeps its sensitivity. The
+    Guarantees: delta-approximate rho-zCDP (docs/privacy.md, 5.2b), provided that the source keeps its sensitivity. The
     query goes through the steps of `curator.Curator`, on the same transcript: it is charged before the table is read, and
     its answer is persisted, marked, read back and replayed. What is persisted has the values that passed and no other.
     """

@@ -24,14 +24,15 @@ SCHEMA = """
   ward:   {type: string, values: {private: 20, per_unit: 2, share: 0.1, delta: 1e-8}, other: elsewhere}
   code:   {type: long, values: {private: 20, per_unit: 4, share: 0.1, delta: 1e-8}, other: -1}
   delay:  {type: integer, min: -5000, max: 5000, bins: {private: 12, share: 0.1}, nullable: {private: true, share: 0.02}}
-  cost:   {type: double, min: 0, max: 1000000, bins: {private: 8, cut: width, share: 0.1}, nullable: {private: true, share: 0.02}}
+  cost:   {type: double, min: 0, max: 1000000, bins: {private: 8, cut: width, share: 0.1},
+           nullable: {private: true, share: 0.02}}
   urgent: {type: boolean, nullable: {private: true, share: 0.02}}
 """
 ROWS, PERSONS = 20_000, 4_000
 
 
 def table() -> pa.Table:
-    """Four wards, one of them of one person alone; delays from -30 to 200 in a range of ten thousand; nulls in two columns."""
+    """Four wards, one of them of one person alone; delays from -30 to 200 in a range of ten thousand; two columns with nulls."""
     rng = np.random.default_rng(4)
     who = rng.integers(0, PERSONS, ROWS)
     delay = np.clip(rng.exponential(40, ROWS) - 30, -30, 200).astype(int)
@@ -198,7 +199,7 @@ def test_the_same_declaration_is_the_same_run_whatever_was_learned(done, spark):
 
 
 def test_another_declaration_is_another_run(done, spark):
-    with pytest.raises(ConfigurationError, match="run.key"):
+    with pytest.raises(ConfigurationError, match=r"run\.key"):
         stages.measure(done.run(spark, schema=SCHEMA.replace("private: 12", "private: 13"), unit=UNIT))
 
 
