@@ -29,7 +29,7 @@ from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.privacy.answers import Blobs
 from spark_dp.privacy.curator import Curator, MarginalSource
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
-from spark_dp.privacy.grid_estimate import GridEstimate
+from spark_dp.privacy.grid_estimate import SIGNIFICANT, GridEstimate
 from spark_dp.privacy.grid_levels import GridLevels
 from spark_dp.privacy.measurement import Measurement
 from spark_dp.privacy.run_account import RunAccount
@@ -45,8 +45,6 @@ from spark_dp.spark.tables import quoted
 from spark_dp.spark.unit_counts import VALUE, count_sizes, count_values
 
 ROWS_PER_UNIT: Final = "rows per unit"
-SIGNIFICANT: Final = 3.0
-"""Null has a cell where its noisy count is above this many standard deviations of its noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

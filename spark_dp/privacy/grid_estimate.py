@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from spark_dp.schema.grid import BLOCK, Grid
 
 Masses = NDArray[np.float64]
 
+SIGNIFICANT: Final = 3.0
+"""Standard deviations of its noise from which on a cell is seen."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GridEstimate:
@@ -21,12 +25,15 @@ class GridEstimate:
 
     Attributes:
         masses: rows (or units) in each of the finest cells, at least 0.
+        seen: the same, but 0 where noise alone could have made what was measured, and spread evenly over cells whose sum
+            can be seen and none of which can by itself.
         others: in the cells outside of the range, which may be below 0.
         stddev: of the noise of one cell of one level.
         levels: how many levels were measured.
     """
 
     masses: Masses
+    seen: Masses
     others: Masses
     stddev: float
     levels: int
@@ -43,8 +50,11 @@ class GridEstimate:
             m.values[: grid.cells if level == 0 else grid.sizes[level]] for level, m in enumerate(measured)
         ]
         others = np.mean([m.values[len(m.values) - grid.others :] for m in measured], axis=0)
+        best, stddevs = _consistent(noisy)
+        least = [SIGNIFICANT * measured[0].stddev * stddev for stddev in stddevs]
         return cls(
-            masses=_not_negative(_consistent(noisy)),
+            masses=_not_negative(best, [np.zeros(len(level)) for level in best]),
+            seen=_not_negative(best, least),
             others=others,
             stddev=measured[0].stddev,
             levels=len(measured),
@@ -61,20 +71,9 @@ class GridEstimate:
         return int(np.searchsorted(heaped, part * heaped[-1])) if heaped[-1] > 0 else 0
 
     def bounds(self) -> tuple[int, int]:
-        """Returns the first and the last cell of the range that holds all but what noise could have put outside.
-
-        On either side as much is left out as one in two thousand, or as the noise of one cell of each level where
-        that is more.
-        """
-        total = float(self.masses.sum())
-        if total <= 0:
-            return 0, len(self.masses) - 1
-        outside = min(max(total / 2000, self.stddev * math.sqrt(self.levels)), total / 4)
-        first = int(np.searchsorted(np.cumsum(self.masses), outside, side="right"))
-        last = (
-            len(self.masses) - 1 - int(np.searchsorted(np.cumsum(self.masses[::-1]), outside, side="right"))
-        )
-        return min(first, last), max(first, last)
+        """Returns the first and the last cell in which rows can be seen; all cells where none can."""
+        seen = np.flatnonzero(self.seen > 0)
+        return (int(seen[0]), int(seen[-1])) if seen.size else (0, len(self.seen) - 1)
 
     def bins_of_equal_mass(self, most: int) -> tuple[list[int], int]:
         """Cuts the range between the bounds into at most `most` bins of about equal mass.
@@ -86,10 +85,10 @@ class GridEstimate:
             The first cell of each bin, and the last cell of the last one.
         """
         first, last = self.bounds()
-        starts, left, held = [first], float(self.masses[first : last + 1].sum()), 0.0
+        starts, left, held = [first], float(self.seen[first : last + 1].sum()), 0.0
         for cell in range(first, last + 1):
             bins_left = most - len(starts) + 1
-            target, mass = left / bins_left, float(self.masses[cell])
+            target, mass = left / bins_left, float(self.seen[cell])
             nearer_without = held > 0 and abs(held - target) < abs(held + mass - target)
             if cell > starts[-1] and bins_left > 1 and (held >= target or nearer_without):
                 left -= held
@@ -106,8 +105,11 @@ class GridEstimate:
         return [first + (i * cells) // bins for i in range(bins)], last
 
 
-def _consistent(levels: Sequence[Masses]) -> list[Masses]:
+def _consistent(levels: Sequence[Masses]) -> tuple[list[Masses], list[Masses]]:
     """Returns the least-squares estimate of each level such that every cell is the sum of its parts.
+
+    Returns:
+        The estimates, and bounds on the standard deviations of their errors in those of one measured cell.
 
     Source: Hay, Rastogi, Miklau, Suciu 2010, Section 4.1, for trees of any shape.
     """
@@ -124,26 +126,41 @@ def _consistent(levels: Sequence[Masses]) -> list[Masses]:
             variance[level] / np.repeat(np.add.reduceat(variance[level], starts), BLOCK)[: len(best[level])]
         )
         best[level] = best[level] + np.repeat(missing, BLOCK)[: len(weight)] * weight
-    return best
+    return best, [np.sqrt(v) for v in variance]
 
 
-def _not_negative(levels: Sequence[Masses]) -> Masses:
-    """Returns the finest level without negative cells: each cell's parts are moved to the nearest that sum to it."""
-    above = _nearest_of_sum(levels[-1], max(0.0, float(levels[-1].sum())))
-    for parts in reversed(levels[:-1]):
-        blocks = [
-            _nearest_of_sum(parts[i * BLOCK : (i + 1) * BLOCK], float(total)) for i, total in enumerate(above)
-        ]
-        above = np.concatenate(blocks)
+def _not_negative(levels: Sequence[Masses], least: Sequence[Masses]) -> Masses:
+    """Returns the finest level without negative cells: each cell's parts are moved to the nearest that sum to it.
+
+    Args:
+        levels: consistent, the finest first.
+        least: of each level, what a cell has to be above; those that are not are 0. Where no part of a cell is, all of them
+            get the same.
+    """
+    top = levels[-1]
+    above = _nearest_of_sum(top, max(0.0, float(top.sum())), top > least[-1])
+    for parts, smallest in zip(reversed(levels[:-1]), reversed(least[:-1]), strict=True):
+        blocks = [slice(i * BLOCK, (i + 1) * BLOCK) for i in range(len(above))]
+        above = np.concatenate(
+            [
+                _nearest_of_sum(parts[block], float(total), parts[block] > smallest[block])
+                for block, total in zip(blocks, above, strict=True)
+            ]
+        )
     return above
 
 
-def _nearest_of_sum(values: Masses, total: float) -> Masses:
-    """Projects onto non-negative vectors of a given sum, by taking the same off every part (Held, Wolfe, Crowder 1974)."""
+def _nearest_of_sum(values: Masses, total: float, kept: NDArray[np.bool_]) -> Masses:
+    """Projects what is kept onto non-negative vectors of a given sum, by taking the same off every part.
+
+    Source: Held, Wolfe, Crowder 1974.
+    """
     if total <= 0:
         return np.zeros(len(values))
-    ordered = np.sort(values)[::-1]
-    excess = (np.cumsum(ordered) - total) / np.arange(1, len(values) + 1)
-    kept = int(np.flatnonzero(ordered - excess > 0)[-1])
-    nearest: Masses = np.maximum(values - excess[kept], 0.0)
+    if not kept.any():
+        return np.full(len(values), total / len(values))
+    ordered = np.sort(values[kept])[::-1]
+    excess = (np.cumsum(ordered) - total) / np.arange(1, len(ordered) + 1)
+    last = int(np.flatnonzero(ordered - excess > 0)[-1])
+    nearest: Masses = np.where(kept, np.maximum(values - excess[last], 0.0), 0.0)
     return nearest

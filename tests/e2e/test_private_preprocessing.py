@@ -32,7 +32,7 @@ ROWS, PERSONS = 20_000, 4_000
 
 
 def table() -> pa.Table:
-    """Four wards, one of them of one person alone; delays from -30 to 200 in a range of ten thousand; two columns with nulls."""
+    """Four wards, one of them of one person alone; delays from -30 to 200 in a wide range; two columns with nulls."""
     rng = np.random.default_rng(4)
     who = rng.integers(0, PERSONS, ROWS)
     delay = np.clip(rng.exponential(40, ROWS) - 30, -30, 200).astype(int)

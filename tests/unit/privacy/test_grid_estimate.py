@@ -101,6 +101,15 @@ def test_a_value_with_half_of_all_rows_has_a_bin_to_itself_and_costs_no_other_bi
     assert len(starts) == 10
 
 
+def test_bounds_keep_out_what_noise_alone_makes_of_a_range_that_is_far_too_wide():
+    fine = np.zeros(4096, np.int64)
+    fine[2000:2100] = 200
+    for seed in range(20):
+        first, last = estimate(fine, 130.0, seed=seed).bounds()
+        assert 1984 <= first <= 2010  # the start of a block of eight, or of its neighbour
+        assert 2090 <= last <= 2112
+
+
 def test_a_quantile_is_the_first_cell_that_reaches_it():
     assert estimate(np.array([5, 3, 2, 0])).quantile(0.5) == 0
     assert estimate(np.array([5, 3, 2, 0])).quantile(0.51) == 1
