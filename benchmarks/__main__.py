@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("noise", "generation", "mst", "counting", "sizes")
+BENCHMARKS = ("noise", "generation", "mst", "preprocessing", "counting", "sizes")
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or BENCHMARKS
