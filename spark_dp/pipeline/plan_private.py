@@ -76,6 +76,19 @@ def private_facts(config: RunConfig) -> list[dict[str, Any]]:
     ]
 
 
+def private_notes(config: RunConfig) -> list[str]:
+    """Says in plain sentences what is not known yet of what becomes of values."""
+    bounds = [private.name for private in config.private if private.bins is not None]
+    nulls = [private.name for private in config.private if private.nulls is not None]
+    values = [private.name for private in config.private if private.values is not None]
+    said = {
+        "Bounds are learned, and what lies beyond them counts in the first or the last bin": bounds,
+        "Whether null has a cell is learned; where not, it is as without nullable": nulls,
+        "A value that is not learned counts as one that is not declared": values,
+    }
+    return [f"{sentence}: {', '.join(names)}." for sentence, names in said.items() if names]
+
+
 def _steps(config: RunConfig, rho: Fraction) -> Iterator[PrivateStep]:
     unit, neighbours = config.privacy.unit, config.privacy.neighbours
     label = unit.label if isinstance(unit, ColumnUnit) else "row"

@@ -16,7 +16,7 @@ from spark_dp.pipeline.config_shares import learned_share
 from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows, expected_errors
 from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
-from spark_dp.pipeline.plan_private import PrivateStep, private_steps
+from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
 from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
 from spark_dp.pipeline.plan_warnings import (
     account_warnings,
@@ -154,6 +154,7 @@ class RunPlan:
         """Says in plain sentences what will happen to rows and columns."""
         unit = self.config.privacy.unit
         found = [note for column in self.config.schema.columns for note in column.notes()]
+        found += private_notes(self.config)
         if isinstance(unit, ColumnUnit):
             found.append(
                 f"Each {unit.label} counts with the weight of at most {unit.max_rows} rows ({unit.bounding.value}); "

@@ -76,15 +76,27 @@ class GridEstimate:
         return (int(seen[0]), int(seen[-1])) if seen.size else (0, len(self.seen) - 1)
 
     def bins_of_equal_mass(self, most: int) -> tuple[list[int], int]:
-        """Cuts the range between the bounds into at most `most` bins of about equal mass.
+        """Cuts the range between the bounds into at most `most` bins that follow the density.
 
-        A cell that holds more than its bin should has a bin to itself, and the others share what is left: a table with many
-        zeros does not lose its bins to them.
+        Three quarters are of about equal mass; a cell that holds more than its bin should has a bin to itself, and the
+        others share what is left, so that a table with many zeros does not lose its bins to them. The rest of the
+        bins cut those whose rows are spread least evenly, where that is seen best: mostly the tails.
 
         Returns:
             The first cell of each bin, and the last cell of the last one.
         """
         first, last = self.bounds()
+        starts = self._of_equal_mass(first, last, most - most // 4)
+        while len(starts) < most:
+            ends = [*(start - 1 for start in starts[1:]), last]
+            uneven = [_least_even(self.seen, a, b) for a, b in zip(starts, ends, strict=True)]
+            deviation, cell = max(uneven)
+            if deviation <= 0:  # rows are even in every bin: as good as any
+                return self._of_equal_mass(first, last, most), last
+            starts = sorted([*starts, cell])
+        return starts, last
+
+    def _of_equal_mass(self, first: int, last: int, most: int) -> list[int]:
         starts, left, held = [first], float(self.seen[first : last + 1].sum()), 0.0
         for cell in range(first, last + 1):
             bins_left = most - len(starts) + 1
@@ -95,7 +107,7 @@ class GridEstimate:
                 starts.append(cell)
                 held = 0.0
             held += mass
-        return starts, last
+        return starts
 
     def bins_of_equal_width(self, most: int) -> tuple[list[int], int]:
         """Cuts the range between the bounds into at most `most` bins of about equally many cells."""
@@ -103,6 +115,17 @@ class GridEstimate:
         cells = last - first + 1
         bins = min(most, cells)
         return [first + (i * cells) // bins for i in range(bins)], last
+
+
+def _least_even(masses: Masses, first: int, last: int) -> tuple[float, int]:
+    """Returns how far the heaped-up masses of a bin are from a straight line at most, and the cell after that place."""
+    heaped = np.cumsum(masses[first : last + 1])
+    even = heaped[-1] * np.arange(1, len(heaped) + 1) / len(heaped)
+    distance = np.abs(heaped - even)[:-1]
+    if not distance.size:
+        return 0.0, first
+    furthest = int(np.argmax(distance))
+    return float(distance[furthest]), first + furthest + 1
 
 
 def _consistent(levels: Sequence[Masses]) -> tuple[list[Masses], list[Masses]]:
