@@ -18,14 +18,11 @@ _ROUNDED_UP: Final = 1 + 1e-9
 
 
 def noise_tail(sigma_squared: Fraction, least: int) -> float:
-    """Returns an upper bound on the probability that one draw of noise is at least `least`.
+    """Returns an upper bound on the probability that one draw of noise is at least `least`, whichever law it has.
 
     Guarantees: never below the probability for the discrete Gaussian, and never below that for the rounded Gaussian
-    round(N(0, sigma^2)), of this variance parameter; above the larger of them by less than 1e-8 of it where sigma is below
-    2^12 and the probability above 1e-300.
-
-    The discrete Gaussian's normaliser is at least 1 and at least sqrt(2 pi) sigma (Poisson summation). Where sigma is
-    large its terms are not summed, but bounded by the first and an integral, for they decrease.
+    round(N(0, sigma^2)), of this variance parameter; above the larger of them by less than 1e-7 of it where sigma is
+    between 1 and 2^12 and the probability above 1e-290.
 
     Args:
         sigma_squared: the variance parameter.
@@ -33,6 +30,15 @@ def noise_tail(sigma_squared: Fraction, least: int) -> float:
     """
     if least < 1 or sigma_squared <= 0:
         raise InternalError(f"A tail was asked for from {least}, at sigma^2 = {float(sigma_squared):.3g}.")
+    return min(1.0, max(discrete_tail(sigma_squared, least), rounded_tail(sigma_squared, least)))
+
+
+def discrete_tail(sigma_squared: Fraction, least: int) -> float:
+    """Returns an upper bound on the tail of the discrete Gaussian.
+
+    Its normaliser is at least 1 and at least sqrt(2 pi) sigma (Poisson summation). Where sigma is large the terms are not
+    summed, but bounded by the first and an integral, for they decrease.
+    """
     sigma = math.sqrt(sigma_squared)
     normaliser = max(1.0, math.sqrt(2 * math.pi) * sigma)
     if sigma <= _SUMMED_SIGMA:
@@ -41,9 +47,12 @@ def noise_tail(sigma_squared: Fraction, least: int) -> float:
     else:
         first = math.exp(-((least / sigma) ** 2) / 2)
         terms = first + math.sqrt(2 * math.pi) * sigma * math.exp(float(log_ndtr(-least / sigma)))
-    discrete = terms / normaliser
-    rounded = math.exp(float(log_ndtr(-(least - 0.5) / sigma)))
-    return min(1.0, max(discrete, rounded) * _ROUNDED_UP + 1e-300)
+    return terms / normaliser * _ROUNDED_UP + 1e-300
+
+
+def rounded_tail(sigma_squared: Fraction, least: int) -> float:
+    """Returns an upper bound on the tail of the rounded Gaussian, which is at least `least` from least - 1/2 on."""
+    return math.exp(float(log_ndtr(-(least - 0.5) / math.sqrt(sigma_squared)))) * _ROUNDED_UP + 1e-300
 
 
 def least_threshold(sigma_squared: Fraction, per_unit: int, delta: Fraction) -> int:

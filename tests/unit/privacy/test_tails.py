@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 from mpmath import erfc, exp, mp, mpf, sqrt
 
-from spark_dp.privacy.tails import least_threshold, noise_tail
+from spark_dp.privacy.tails import discrete_tail, least_threshold, noise_tail, rounded_tail
 
 
 def exact_discrete_tail(sigma_squared: Fraction, least: int) -> object:
@@ -46,6 +46,14 @@ def test_a_tail_is_never_below_that_of_either_law_and_hardly_above(sigma_squared
     assert mpf(bound) >= larger
     if sigma_squared >= 1:  # below, the normaliser is bounded and not summed
         assert bound <= float(larger) * (1 + 1e-7)
+
+
+@pytest.mark.parametrize(("sigma_squared", "least"), CASES)
+def test_the_tail_of_each_law_is_bounded_and_its_half_would_not_be(sigma_squared, least):
+    laws = ((discrete_tail, exact_discrete_tail), (rounded_tail, exact_rounded_tail))
+    for bound, exact in laws:
+        assert mpf(bound(sigma_squared, least)) >= exact(sigma_squared, least)
+        assert mpf(bound(sigma_squared, least)) / 2 < exact(sigma_squared, least)
 
 
 @pytest.mark.parametrize(("sigma_squared", "least"), CASES)
