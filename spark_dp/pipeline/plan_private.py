@@ -92,6 +92,25 @@ def private_notes(config: RunConfig) -> list[str]:
 def _steps(config: RunConfig, rho: Fraction) -> Iterator[PrivateStep]:
     unit, neighbours = config.privacy.unit, config.privacy.neighbours
     label = unit.label if isinstance(unit, ColumnUnit) else "row"
+    for private in config.private:
+        if (values := private.values) is not None:
+            asked = specify(
+                f"preprocess/values/{private.name}",
+                per_unit=values.per_unit,
+                neighbours=neighbours,
+                rho=rho * values.share,
+                delta=values.delta,
+                most=values.most,
+            )
+            yield PrivateStep(
+                name=asked.name,
+                learns=f"at most {values.most:,} values, each of about {asked.threshold:,} {label} or more",
+                share=values.share,
+                stddev=math.sqrt(asked.sigma_squared),
+                of="units",
+                delta=values.delta,
+                threshold=asked.threshold,
+            )
     if isinstance(unit, ColumnUnit) and (learned := unit.learned) is not None:
         one = Contribution(max_rows=1, unit=1, neighbours=neighbours)
         levels = len(Grid(name="rows", cells=unit.max_rows).levels)
@@ -123,24 +142,6 @@ def _steps(config: RunConfig, rho: Fraction) -> Iterator[PrivateStep]:
                 share=private.nulls,
                 stddev=_stddev(rows, 1, rho * private.nulls),
                 of="rows",
-            )
-        if (values := private.values) is not None:
-            asked = specify(
-                f"preprocess/values/{private.name}",
-                per_unit=values.per_unit,
-                neighbours=neighbours,
-                rho=rho * values.share,
-                delta=values.delta,
-                most=values.most,
-            )
-            yield PrivateStep(
-                name=asked.name,
-                learns=f"at most {values.most:,} values, each of about {asked.threshold:,} {label} or more",
-                share=values.share,
-                stddev=math.sqrt(asked.sigma_squared),
-                of="units",
-                delta=values.delta,
-                threshold=asked.threshold,
             )
 
 

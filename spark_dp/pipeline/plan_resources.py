@@ -132,17 +132,14 @@ def passes_of(config: RunConfig) -> tuple[str, ...]:
 
 def private_passes(config: RunConfig) -> list[str]:
     """Says which times the table is read for private steps, in order; each but the first and the last bounds it anew."""
-    unit, found = config.privacy.unit, []
+    unit = config.privacy.unit
+    found = [f"units are counted by {p.name}" for p in config.private if p.values is not None]
     if isinstance(unit, ColumnUnit) and unit.learned is not None:
         found.append("units are counted by their rows")
     if any(private.bins is not None for private in config.private):
         found.append("the grids of private bins are counted")
-    for private in config.private:
-        if private.bins is None and private.nulls is not None:
-            found.append(f"nulls of {private.name} are counted")
-        if private.values is not None:
-            found.append(f"units are counted by {private.name}")
-    return found
+    nulls = [p.name for p in config.private if p.bins is None and p.nulls is not None]
+    return [*found, *(f"nulls of {name} are counted" for name in nulls)]
 
 
 def task_slots(spark: Mapping[str, str]) -> int:

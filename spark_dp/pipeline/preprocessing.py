@@ -1,11 +1,12 @@
 """Private preprocessing: what the schema leaves open is learned from noisy answers, before the marginals are counted.
 
+    values    units by value, each with at most L0 values           ->  those above a threshold; the rest is `other`
     k         how many rows units have, on 1 ... at_most            ->  a quantile of the noisy counts
     bins      rows in the cells of a public grid, bounded to k      ->  bounds and edges, and whether there are nulls
     nulls     rows with a value, rows with null                     ->  whether null has a cell
-    values    units by value, each with at most L0 values           ->  those above a threshold; the rest is `other`
 
-Every step is a query of the run: reserved, persisted, replayed. What follows from the answers is post-processing, a
+Values come first: where an account has no delta left for their threshold, nothing is answered yet, and the run is given
+back. Every step is a query of the run: reserved, persisted, replayed. What follows from the answers is post-processing, a
 pure function of them, so that a run that is resumed comes to the same schema.
 """
 
@@ -83,6 +84,11 @@ def learn(desk: Desk) -> RunConfig:
         RhoExceededError, BudgetExceededError: a step costs more than is left. Nothing was read for it.
         LedgerError: the run's records are missing, altered, or another query's.
     """
+    learned = {
+        private.name: _learned_values(desk, private)
+        for private in desk.config.private
+        if private.values is not None
+    }
     config = _with_bound(desk)
     schema = config.schema
     binned = [p for p in config.private if p.bins is not None]
@@ -93,8 +99,8 @@ def learn(desk: Desk) -> RunConfig:
         column = schema.column(private.name)
         if private.bins is None and private.nulls is not None:
             column = _nulled(desk, config, column, private.nulls)
-        if private.values is not None:
-            column = _valued(desk, column, private)
+        if private.name in learned:
+            column = _of_values(column, learned[private.name])
         schema = _with(schema, column)
     return replace(config, schema=schema)
 
@@ -218,10 +224,10 @@ def _said(private: PrivateColumn, nullable: bool) -> str:
 # values --------------------------------------------------------------------------------------------------
 
 
-def _valued(desk: Desk, column: Column, private: PrivateColumn) -> Column:
-    values, unit = private.values, desk.config.privacy.unit
+def _learned_values(desk: Desk, private: PrivateColumn) -> tuple[Value, ...]:
+    values, unit, column = private.values, desk.config.privacy.unit, desk.config.schema.column(private.name)
     if values is None:
-        return column
+        return ()
     asked = specify(
         f"preprocess/values/{column.name}",
         per_unit=values.per_unit,
@@ -233,9 +239,13 @@ def _valued(desk: Desk, column: Column, private: PrivateColumn) -> Column:
     source = _Values(desk, column, values.per_unit, unit.nulls.value if isinstance(unit, ColumnUnit) else "")
     learned = ValueCurator(source, desk.transcript, entropy=desk.entropy).learn(asked)
     desk.say(f"{column.name}: {len(learned)} values learned privately, the rest counts as {column.other!r}")
+    return tuple(learned)
+
+
+def _of_values(column: Column, learned: tuple[Value, ...]) -> Column:
     if not learned and column.other is not None:  # a column needs a value: all of it is `other`
         return replace(column, values=(column.other,), other=None, undeclared=column.other)
-    return replace(column, values=tuple(learned))
+    return replace(column, values=learned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,11 +68,11 @@ def test_the_delta_of_thresholds_is_kept_apart():
 
 def test_the_steps_are_in_the_order_in_which_they_are_asked():
     assert list(steps_of()) == [
+        "preprocess/values/ward",
         "preprocess/rows per unit",
         "preprocess/bins/age",
         "preprocess/bins/cost",
         "preprocess/nulls/ward",
-        "preprocess/values/ward",
     ]
 
 
@@ -136,7 +136,7 @@ def test_a_stand_in_for_a_value_is_never_the_other_one():
 
 
 def test_a_statement_says_what_each_step_cost_and_nothing_that_was_learned():
-    assert private_facts(config())[-1] == {
+    assert private_facts(config())[0] == {
         "query": "preprocess/values/ward",
         "share": "1/25",
         "delta": "1/10000000000",
