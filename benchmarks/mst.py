@@ -76,7 +76,7 @@ def run_ours(
     with timed() as clock:
         plan = mst.plan(
             domain,
-            rho=budget.rho,
+            rho=account.rho,
             contribution=one_row,
             workload=Workload.of_degree(domain, 3),
             max_cells=10**7,

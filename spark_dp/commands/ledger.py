@@ -45,6 +45,13 @@ def ledger() -> None:
     help="Which pairs of tables the promise makes hard to tell apart.",
 )
 @click.option("--confirm-large-delta", is_flag=True, help="Allows a delta above 1e-5.")
+@click.option(
+    "--accounting",
+    type=click.Choice(["gaussian", "zcdp"]),
+    default="gaussian",
+    show_default=True,
+    help="How costs add up, for good: gaussian allows the least noise, unless selection takes a large part.",
+)
 @click.option("--releases", type=int, help="No run may take more than one part in this many of the account.")
 @JSON
 @LOG
@@ -56,12 +63,14 @@ def open_(
     unit: str,
     neighbours: str,
     confirm_large_delta: bool,
+    accounting: str,
     releases: int | None,
     as_json: bool,
     log_format: str,  # noqa: ARG001
 ) -> None:
     """Opens an account, and the ledger where there is none. Nothing else creates either."""
     from spark_dp.pipeline.describe import account_facts, account_lines
+    from spark_dp.privacy.composition import Accounting
     from spark_dp.privacy.ledger import open_account
     from spark_dp.privacy.sensitivity import Neighbours
 
@@ -74,6 +83,7 @@ def open_(
         Neighbours(neighbours),
         allow_large_delta=confirm_large_delta,
         releases=releases,
+        accounting=Accounting(accounting),
     )
     tell(
         {"command": "ledger open", **account_facts(made)},

@@ -17,6 +17,7 @@ from spark_dp.pages.matrix import Matrix, matrix_of
 from spark_dp.pages.template import render
 from spark_dp.pages.text import rows
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.measurement import Measurement
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
 from spark_dp.schema.columns import Column
@@ -134,7 +135,9 @@ def _queries(statement: Mapping[str, Any], measurements: Sequence[Measurement]) 
     thresholds = sum((Fraction(step.get("delta", 0)) for step in statement.get("learned", [])), Fraction(0))
     budget = PrivacyBudget(
         epsilon=statement["epsilon"], delta=statement["delta"], allow_large_delta=True, thresholds=thresholds
-    ).rho
+    )
+    accounting = Accounting(statement.get("accounting", {}).get("name", Accounting.ZCDP))
+    reserved = budget.rho_in(accounting)
     views = []
     for name in dict.fromkeys(m.query for m in measurements):
         group = [m for m in measurements if m.query == name]
@@ -146,7 +149,7 @@ def _queries(statement: Mapping[str, Any], measurements: Sequence[Measurement]) 
                 marginals=len(group),
                 cells=sum(m.noisy.size for m in group),
                 stddevs=(min(stddevs), max(stddevs)),
-                share=float(rho / budget),
+                share=float(rho / reserved),
             )
         )
     return views

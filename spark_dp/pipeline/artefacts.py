@@ -18,6 +18,7 @@ from spark_dp.graphical.model import GraphicalModel
 from spark_dp.graphical.sampling import SamplingPlan
 from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.privacy.measurement import Measurement
+from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.schema.table import TableSchema
 
 MEASUREMENTS = "released/measurements"
@@ -52,6 +53,7 @@ def measurement_files(
             "query": m.query,
             "clique": list(m.clique),
             "shape": list(m.noisy.shape),
+            "noise": m.law.value,
             "sigma_squared": str(m.sigma_squared),
             "unit": m.unit,
             "stddev_rows": m.stddev,
@@ -89,6 +91,7 @@ def read_measurements(artefact: Artefact) -> tuple[Measurement, ...]:
             sigma_squared=Fraction(d["sigma_squared"]),
             unit=int(d["unit"]),
             query=d["query"],
+            law=NoiseLaw(d.get("noise", NoiseLaw.DISCRETE)),  # releases before this one drew no other
         )
         for i, d in enumerate(index["measurements"])
     )

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spark_dp.pipeline.artefacts import MEASUREMENTS, MODEL, REPORT, read_statement
-from spark_dp.pipeline.describe_ledger import held_words, share_and_input_facts, share_and_input_lines
+from spark_dp.pipeline.describe_ledger import (
+    accounting_words,
+    held_words,
+    promise_lines,
+    promise_list_facts,
+    share_and_input_facts,
+    share_and_input_lines,
+)
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.pipeline.runner import RunResult
@@ -112,8 +119,10 @@ def account_lines(account: AccountView) -> Iterator[str]:
     yield f"Account    {account.dataset} ({account.status}), opened {account.opened_at}"
     yield f"Protects   {account.unit}, neighbours: {account.neighbours}"
     yield f"Budget     (ε, δ) = ({account.epsilon:g}, {account.delta:g}), that is ρ = {float(account.rho):.6g}"
+    yield f"Accounting {accounting_words(account)}"
     yield f"Spent      ρ = {float(account.spent_rho):.6g}, that is ε = {account.spent_epsilon:.6g} at this δ"
     yield f"Left       ρ = {float(account.remaining_rho):.6g}: a run of ε = {account.remaining_epsilon:.6g} at this δ"
+    yield from promise_lines(account)
     yield from share_and_input_lines(account)
 
 
@@ -128,10 +137,12 @@ def account_facts(account: AccountView) -> dict[str, Any]:
         "epsilon": account.epsilon,
         "delta": account.delta,
         "rho": float(account.rho),
+        "accounting": account.accounting.value,
         "spent_rho": float(account.spent_rho),
         "spent_epsilon": account.spent_epsilon,
         "remaining_rho": float(account.remaining_rho),
         "remaining_epsilon": account.remaining_epsilon,
+        **promise_list_facts(account),
         **share_and_input_facts(account),
     }
 

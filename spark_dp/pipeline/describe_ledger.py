@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from spark_dp.privacy.account_views import AccountView, RunView
+from spark_dp.privacy.noise_law import NoiseLaw
 
 
 def share_and_input_lines(account: AccountView) -> Iterator[str]:
@@ -21,6 +22,42 @@ def share_and_input_lines(account: AccountView) -> Iterator[str]:
     if not account.inputs:
         yield "Input      none yet: the first run binds its own"
     yield f"Chain      {account.head.seq} entries, all as they were written; the last is {account.head.digest[:16]}"
+
+
+def accounting_words(account: AccountView) -> str:
+    """Says in what an account adds up, and which conversion gives its own epsilon."""
+    own = next(promise for promise in account.promises if promise.delta == account.delta)
+    noise = {NoiseLaw.ROUNDED: "rounded", NoiseLaw.DISCRETE: "discrete"}[account.accounting.noise]
+    return f"{account.accounting.value}: {own.method}; the noise is the {noise} Gaussian"
+
+
+def promise_lines(account: AccountView) -> Iterator[str]:
+    """Lists what all runs together promise at several deltas, and what was asked so far costs by itself."""
+    yield f"Promises   {'δ':>8}  {'ε at most':>10}" + (
+        "   ε of what was asked so far" if account.asked.count else ""
+    )
+    for i, promise in enumerate(account.promises):
+        asked = ""
+        if account.asked.count:
+            one = account.asked_promises[i]
+            asked = f"   {one.epsilon:.6g} ({one.method})"
+        yield f"           {promise.delta:8g}  {promise.epsilon:10.6g}{asked}"
+
+
+def promise_list_facts(account: AccountView) -> dict[str, Any]:
+    """Returns the same, JSON-able."""
+    asked = account.asked
+    return {
+        "promises": [{"delta": p.delta, "epsilon": p.epsilon, "method": p.method} for p in account.promises],
+        "asked": {
+            "queries": asked.count,
+            "rho": float(asked.rho),
+            "gaussian_rho": None if asked.gaussian_rho is None else float(asked.gaussian_rho),
+            "promises": [
+                {"delta": p.delta, "epsilon": p.epsilon, "method": p.method} for p in account.asked_promises
+            ],
+        },
+    }
 
 
 def held_words(run: RunView) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from spark_dp.mechanisms.protocol import PlannedQuery
-from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
 from spark_dp.pipeline.expected_error import GOOD, ExpectedError, ExpectedRows
 from spark_dp.pipeline.plan_account import CHARGED, NOT_OPENED, UNREACHABLE, Standing
+from spark_dp.pipeline.plan_accounting import noise_of_other, promises_of
 from spark_dp.pipeline.plan_private import private_lines
 from spark_dp.pipeline.plan_resources import passes_of
 from spark_dp.pipeline.planning import RunPlan
+from spark_dp.privacy.composition import Accounting
 from spark_dp.schema.describe import show
 
 WIDTH: Final = 110
@@ -29,7 +30,7 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
     standing = plan.standing()
     yield f"Plan of run {plan.config.run.key!r}. Free: no table was opened and nothing was spent."
     parts = (
-        ("PROMISE", _promise(plan.config)),
+        ("PROMISE", _promise(plan)),
         ("ACCOUNT", _account(standing)),
         *([("WHAT IS LEARNED FIRST", private_lines(plan))] if plan.steps else []),
         ("WHAT WILL BE ASKED", _questions(plan)),
@@ -44,7 +45,8 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
         yield from lines
 
 
-def _promise(config: RunConfig) -> Iterator[str]:
+def _promise(plan: RunPlan) -> Iterator[str]:
+    config, rho = plan.config, plan.rho
     budget, unit = config.privacy.budget, config.privacy.unit
     change = "added or removed" if config.privacy.neighbours == "add_remove" else "replaced by another"
     if isinstance(unit, ColumnUnit):
@@ -53,9 +55,17 @@ def _promise(config: RunConfig) -> Iterator[str]:
     else:
         whom = "one row"
     yield _fact("protects", f"{whom}; neighbouring tables differ by one, {change}")
+    yield _fact("promises", f"(ε, δ) = ({budget.epsilon:g}, {budget.delta:g}), that is ρ = {float(rho):.5g}")
+    promises = promises_of(config, plan.accounting, rho)
+    own = next(p for p in promises if p.delta == budget.delta)
+    other = noise_of_other(config, plan.queries, plan.accounting)
+    kind = "zCDP" if plan.accounting is Accounting.GAUSSIAN else "Gaussian DP"
     yield _fact(
-        "promises", f"(ε, δ) = ({budget.epsilon:g}, {budget.delta:g}), that is ρ = {float(budget.rho):.5g}"
+        "proved by",
+        f"{own.method}; an account of {kind} would have {abs(other - 1):.1%} {'more' if other >= 1 else 'LESS'} noise",
     )
+    also = (f"ε = {p.epsilon:.4g} at δ = {p.delta:g}" for p in promises if p is not own)
+    yield from _wrapped(f"  {'and keeps':12} {', '.join(also)}", " " * 15)
 
 
 def _account(standing: Standing) -> Iterator[str]:

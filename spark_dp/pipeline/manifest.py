@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
+from spark_dp.pipeline.plan_accounting import promise_facts
 from spark_dp.pipeline.plan_private import private_facts
+from spark_dp.privacy.composition import Accounting
 
 FORMAT = 1
 
 
-def promise_of(config: RunConfig, run_id: str) -> dict[str, Any]:
+def promise_of(config: RunConfig, run_id: str, accounting: Accounting, rho: Fraction) -> dict[str, Any]:
     """States the promise of a run: JSON-able, and nothing exact about the table in it.
 
-    Guarantees: made of the configuration and a random run id alone.
+    Guarantees: made of the configuration, the account's accounting and a random run id alone.
+
+    Args:
+        config: of the run.
+        run_id: random.
+        accounting, rho: what the run had reserved, and in what.
     """
     privacy, unit = config.privacy, config.privacy.unit
     spent = f"({float(privacy.budget.epsilon)!r}, {float(privacy.budget.delta)!r})-differential privacy"
@@ -31,6 +39,7 @@ def promise_of(config: RunConfig, run_id: str) -> dict[str, Any]:
         "max_rows_per_unit": unit.max_rows,
         "neighbours": privacy.neighbours.value,
         "mechanism": config.mechanism.name,
+        "accounting": promise_facts(config, accounting, rho),
         "promise": f"{spent} for tables that differ in {whom}, {change}.",
         **({"learned": steps} if steps else {}),
     }

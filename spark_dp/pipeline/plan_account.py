@@ -14,7 +14,7 @@ from typing import Any, Final
 from spark_dp.errors import LedgerError, SparkDPError
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.privacy.account_views import AccountView, RunView
-from spark_dp.privacy.accounting import zcdp_epsilon, zcdp_rho
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger import Ledger
 
 ENOUGH: Final = "enough"
@@ -51,6 +51,11 @@ class Standing:
     fits: float | None
 
     @property
+    def accounting(self) -> Accounting:
+        """The account's; that of new accounts where it could not be read."""
+        return Accounting.GAUSSIAN if self.account is None else self.account.accounting
+
+    @property
     def is_refused(self) -> bool:
         """Whether the run would not begin."""
         return self.state in (SHORT, CLOSED, TAKEN, REFUSED)
@@ -66,7 +71,9 @@ class Standing:
     def epsilon_after(self) -> float | None:
         """The epsilon that one more run may then ask for, at the account's delta."""
         left = self.left_after
-        return None if left is None or self.account is None else affordable_epsilon(left, self.account.delta)
+        if left is None or self.account is None:
+            return None
+        return affordable_epsilon(left, self.account.delta, self.account.accounting)
 
     @property
     def runs_after(self) -> int | None:
@@ -83,6 +90,7 @@ class Standing:
             "epsilon": None if account is None else account.epsilon,
             "delta": None if account is None else account.delta,
             "rho": None if account is None else float(account.rho),
+            "accounting": None if account is None else account.accounting.value,
             "left_rho_before": None if account is None else float(account.remaining_rho),
             "left_epsilon_before": None if account is None else account.remaining_epsilon,
             "left_rho_after": None if after is None else float(after),
@@ -108,21 +116,21 @@ def standing_of(config: RunConfig) -> Standing:
         said=said,
         dataset=privacy.dataset,
         account=account,
-        rho=Fraction(0) if state == CHARGED else privacy.budget.rho,
-        fits=affordable_epsilon(account.remaining_rho, privacy.budget.delta),
+        rho=Fraction(0) if state == CHARGED else privacy.budget.rho_in(account.accounting),
+        fits=affordable_epsilon(account.remaining_rho, privacy.budget.delta, account.accounting),
     )
 
 
-def affordable_epsilon(rho: Fraction, delta: float) -> float:
+def affordable_epsilon(rho: Fraction, delta: float, accounting: Accounting) -> float:
     """Returns an epsilon of at most four digits that `rho` pays for at this delta, and little less than the largest."""
     if rho <= 0:
         return 0.0
-    epsilon = zcdp_epsilon(rho, delta)
+    epsilon = accounting.epsilon(rho, delta)
     if epsilon < _NOTHING:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(epsilon)) - 3)
     steps = math.floor(epsilon / unit * (1 + 1e-8))
-    while steps > 0 and zcdp_rho(round_to(steps, unit), delta) > rho:
+    while steps > 0 and accounting.rho(round_to(steps, unit), delta) > rho:
         steps -= 1
     return round_to(steps, unit)
 
@@ -151,19 +159,19 @@ def _judged(config: RunConfig, account: AccountView, run: RunView | None) -> tup
         )
     if account.status == "closed":
         return CLOSED, "The account is closed: a new run would be refused."
-    if budget.rho > account.remaining_rho:
+    if budget.rho_in(account.accounting) > account.remaining_rho:
         return SHORT, _short(account, config)
     return ENOUGH, ""
 
 
 def _short(account: AccountView, config: RunConfig) -> str:
     budget = config.privacy.budget
-    fits = affordable_epsilon(account.remaining_rho, budget.delta)
+    fits = affordable_epsilon(account.remaining_rho, budget.delta, account.accounting)
     advice = (
         f"privacy.epsilon: {fits:g} would fit at this δ." if fits else "Nothing is left for a run of any ε."
     )
     return (
-        f"The account has too little left: the run asks for ρ = {float(budget.rho):.4g}, and ρ = "
+        f"The account has too little left: the run asks for ρ = {float(budget.rho_in(account.accounting)):.4g}, and ρ = "
         f"{float(account.remaining_rho):.4g} is left. {advice}"
     )
 
@@ -174,6 +182,6 @@ def _unknown(config: RunConfig, state: str, said: str) -> Standing:
         said=said,
         dataset=config.privacy.dataset,
         account=None,
-        rho=config.privacy.budget.rho,
+        rho=config.privacy.budget.rho_in(Accounting.GAUSSIAN),
         fits=None,
     )

@@ -13,6 +13,7 @@ from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
 from spark_dp.pipeline.config_shares import learned_share
 from spark_dp.pipeline.inputs import contribution_of
+from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.sensitivity import Contribution
 from spark_dp.privacy.value_selection import specify
 from spark_dp.schema.grid import Grid, fine_column, grid_of
@@ -101,6 +102,7 @@ def _steps(config: RunConfig, rho: Fraction) -> Iterator[PrivateStep]:
                 rho=rho * values.share,
                 delta=values.delta,
                 most=values.most,
+                noise=NoiseLaw.ROUNDED,  # the threshold keeps to delta under either law
             )
             yield PrivateStep(
                 name=asked.name,

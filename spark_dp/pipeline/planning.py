@@ -16,6 +16,7 @@ from spark_dp.pipeline.config_shares import learned_share
 from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows, expected_errors
 from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
+from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_of
 from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
 from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
 from spark_dp.pipeline.plan_warnings import (
@@ -24,6 +25,7 @@ from spark_dp.pipeline.plan_warnings import (
     promise_warnings,
     size_warnings,
 )
+from spark_dp.privacy.composition import Accounting
 from spark_dp.spark.histograms import CountingLayout, counting_layout
 
 MOST_PAIRS: Final = 5_000
@@ -39,6 +41,7 @@ class RunPlan:
         mechanism: that will ask.
         queries: what it will ask, with costs and noise; where steps learn the domain, of the largest that may come of them.
         steps: that learn what the schema leaves open, before it asks.
+        accounting: in what it is charged: the account's.
         layout: what one pass counts.
         model_cells: cells that `mechanism.max_model_mb` allows the model.
         memory: that it takes at most about.
@@ -48,6 +51,7 @@ class RunPlan:
     mechanism: Mechanism
     queries: MechanismPlan
     steps: tuple[PrivateStep, ...]
+    accounting: Accounting
     layout: CountingLayout
     model_cells: int
     memory: Memory
@@ -89,6 +93,8 @@ class RunPlan:
 
         Keys:
             epsilon, delta, rho, unit, max_rows, nulls, bounding, neighbours, mechanism: the promise.
+            accounting: see `plan_accounting.accounting_facts`: the method, the epsilon at several deltas, and what the
+                other accounting would mean.
             account: see `Standing.facts`; the figures are the owner's.
             queries: name, kind ('measure' or 'select'), rho, share (of rho), marginals, cells, and stddev_rows: the noise
                 of a cell in rows, or the scale of a selection's score.
@@ -103,7 +109,7 @@ class RunPlan:
             warnings, notes: sentences.
         """
         privacy, standing = self.config.privacy, self.standing()
-        unit, rho = privacy.unit, privacy.budget.rho
+        unit, rho = privacy.unit, self.rho
         columns, pairs = self.errors(1), self.errors(2)
         schema, domain = self.config.schema, self.config.schema.domain
         return {
@@ -116,6 +122,7 @@ class RunPlan:
             "bounding": unit.bounding.value if isinstance(unit, ColumnUnit) else None,
             "neighbours": privacy.neighbours.value,
             "mechanism": self.mechanism.name,
+            "accounting": accounting_facts(self.config, self.queries, self.accounting, self.rho),
             "account": standing.facts(),
             "queries": [
                 {
@@ -173,11 +180,14 @@ class RunPlan:
         return found
 
 
-def plan_run(config: RunConfig, *, rho: Fraction | None = None) -> RunPlan:
+def plan_run(
+    config: RunConfig, *, accounting: Accounting = Accounting.GAUSSIAN, rho: Fraction | None = None
+) -> RunPlan:
     """Plans a run and checks that it fits.
 
     Args:
         config: of the run.
+        accounting: the account's; that of new accounts where there is none yet.
         rho: what the ledger has reserved; what epsilon and delta pay for where None. (Another machine may
             convert them to another last bit.)
 
@@ -186,12 +196,12 @@ def plan_run(config: RunConfig, *, rho: Fraction | None = None) -> RunPlan:
         DomainTooLargeError: a marginal, the counts or the model do not fit; names the clique and its cells.
     """
     try:
-        return _plan(config, config.privacy.budget.rho if rho is None else rho)
+        return _plan(config, accounting, config.privacy.budget.rho_in(accounting) if rho is None else rho)
     except ConfigurationError as error:
         raise config.placed(error) from None
 
 
-def _plan(config: RunConfig, rho: Fraction) -> RunPlan:
+def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     domain = config.schema.domain
     mechanism = mechanism_named(config.mechanism.name)
     if config.mechanism.targets:
@@ -218,8 +228,9 @@ def _plan(config: RunConfig, rho: Fraction) -> RunPlan:
     plan = RunPlan(
         config=config,
         mechanism=mechanism,
-        queries=queries,
+        queries=with_selections_of(queries, accounting),
         steps=private_steps(config, rho),
+        accounting=accounting,
         layout=layout,
         model_cells=model_cells,
         memory=Memory.of(config, queries, layout),

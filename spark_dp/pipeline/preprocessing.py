@@ -235,6 +235,7 @@ def _learned_values(desk: Desk, private: PrivateColumn) -> tuple[Value, ...]:
         rho=desk.rho(values.share),
         delta=values.delta,
         most=values.most,
+        noise=desk.account.accounting.noise,
     )
     source = _Values(desk, column, values.per_unit, unit.nulls.value if isinstance(unit, ColumnUnit) else "")
     learned = ValueCurator(source, desk.transcript, entropy=desk.entropy).learn(asked)

@@ -32,6 +32,7 @@ def report_text(
         f"  {statement['promise']}",
         f"  Each {statement['unit']} counts with the weight of at most {statement['max_rows_per_unit']} rows. "
         f"Run {statement['run_id']}, mechanism {statement['mechanism']}.",
+        *accounting_lines(statement),
         *_earlier_lines(manifest.get("earlier_runs", [])),
         "",
         "What was asked",
@@ -55,6 +56,19 @@ def report_text(
         *(f"  {line}" for line in _usage(statement)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def accounting_lines(statement: Mapping[str, Any]) -> list[str]:
+    """Says how the promise was proved, and what the same release promises at other deltas."""
+    proved = statement.get("accounting")  # releases before this one did not say
+    if proved is None:
+        return []
+    others = ", ".join(
+        f"ε = {p['epsilon']:.4g} at δ = {p['delta']:g}"
+        for p in proved["promises"]
+        if p["delta"] != statement["delta"]
+    )
+    return [f"  Proved by: {proved['method']}. The same release keeps {others}."]
 
 
 def _earlier_lines(earlier: Sequence[Mapping[str, Any]]) -> list[str]:

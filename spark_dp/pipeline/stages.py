@@ -50,6 +50,7 @@ from spark_dp.pipeline.output import (
     rows_to_generate,
     shipped,
 )
+from spark_dp.pipeline.plan_account import standing_of
 from spark_dp.pipeline.planning import RunPlan, plan_run
 from spark_dp.pipeline.preflight import require_input, require_own_key
 from spark_dp.pipeline.preprocessing import Desk, learn, resolved_config
@@ -84,7 +85,7 @@ EVALUATION_PAGE = "evaluation.html"
 
 def plan(run: Run) -> RunPlan:
     """Plans the run and says what it will ask. Free: no table is opened, no ledger is charged."""
-    return plan_run(run.config)
+    return plan_run(run.config, accounting=standing_of(run.config).accounting)
 
 
 def measure(run: Run) -> Artefact:
@@ -127,13 +128,13 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
         answers_of(run, account).sweep()
         answers = answers_of(run, account)
         transcript = Transcript(account, answers)
-        config = learn(  # what the schema leaves open: k, bins, nulls, values
+        config = learn(  # what the schema leaves open: values, k, bins, nulls
             Desk(
                 config=config, opened=opened, account=account, answers=answers, transcript=transcript, say=say
             )
         )
         opened = opened.with_config(config)
-        planned = plan_run(config, rho=account.rho)
+        planned = plan_run(config, accounting=account.accounting, rho=account.rho)
         curator = Curator(
             domain=config.schema.domain,  # an attribute for each column, a cell for each declared value or bin
             contribution=contribution_of(config),  # the weight that bounding leaves a unit
@@ -153,7 +154,7 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
         raise
     finally:
         opened.release()
-    statement = promise_of(config, account.run_id)
+    statement = promise_of(config, account.run_id, account.accounting, account.rho)
     account.require_held()  # a driver that was taken over releases nothing
     made = run.directory.commit(
         MEASUREMENTS,

@@ -9,9 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from spark_dp.errors import ConfigurationError, LedgerError
-from spark_dp.privacy.accounting import zcdp_delta, zcdp_epsilon, zcdp_rho
 from spark_dp.privacy.budget import PrivacyBudget, RhoExceededError
-from spark_dp.privacy.events import parse_fraction
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger_database import NOTHING
 from spark_dp.privacy.sensitivity import Neighbours
 
@@ -42,9 +41,9 @@ class RunRequest:
 
 def rho_of(account: Row) -> Fraction:
     """Reads an account's rho, and refuses one that its epsilon and delta do not pay for."""
-    rho = parse_fraction(account["rho"])
+    accounting, rho = Accounting.read(account["rho"])
     # A hair less, so that another machine's logarithm does not refuse its own ledger.
-    if zcdp_delta(rho * (1 - Fraction(1, 10**9)), account["epsilon"]) > account["delta"]:
+    if accounting.delta(rho * (1 - Fraction(1, 10**9)), account["epsilon"]) > account["delta"]:
         raise LedgerError(
             f"Account {account['dataset']!r} states more rho than its epsilon and delta pay for: it was "
             f"altered. {NOTHING} Restore the ledger from a copy."
@@ -52,17 +51,22 @@ def rho_of(account: Row) -> Fraction:
     return rho
 
 
+def accounting_of(account: Row) -> Accounting:
+    """Returns in what an account adds up."""
+    return Accounting.read(account["rho"])[0]
+
+
 def share_of(account: Row) -> Fraction | None:
     """Returns the most that one run may take of an account: exactly its rho over its releases."""
     return None if account["releases"] is None else rho_of(account) / int(account["releases"])
 
 
-def affordable_epsilon(rho: Fraction, delta: float) -> float:
+def affordable_epsilon(rho: Fraction, delta: float, accounting: Accounting) -> float:
     """Returns an epsilon, just short of the largest, of a run that `rho` pays for at this delta."""
     if rho <= 0:
         return 0.0
-    epsilon = zcdp_epsilon(rho, delta) * (1 - 1e-9)
-    return epsilon if epsilon > 0 and zcdp_rho(epsilon, delta) <= rho else 0.0
+    epsilon = accounting.epsilon(rho, delta) * (1 - 1e-9)
+    return epsilon if epsilon > 0 and accounting.rho(epsilon, delta) <= rho else 0.0
 
 
 def require_same_promise(account: Row, request: RunRequest) -> None:
@@ -114,7 +118,8 @@ def require_affordable(account: Row, spent: Fraction, request: RunRequest) -> No
         RhoExceededError: the account is closed, too little is left, or the run takes more than a release's share.
         LedgerError: the run's delta is larger than the account's.
     """
-    asked, budget, key, name = request.budget.rho, request.budget, request.key, account["dataset"]
+    budget, key, name, accounting = request.budget, request.key, account["dataset"], accounting_of(account)
+    asked = budget.rho_in(accounting)
     left = rho_of(account) - spent
     if account["status"] != "open":
         raise RhoExceededError(
@@ -135,15 +140,15 @@ def require_affordable(account: Row, spent: Fraction, request: RunRequest) -> No
     largest = left if share is None else min(left, share)
     if asked <= largest:
         return
-    advice = _advice(affordable_epsilon(largest, budget.delta), budget.delta)
+    advice = _advice(affordable_epsilon(largest, budget.delta, accounting), budget.delta)
     if asked > left:
         delta = account["delta"]
         raise RhoExceededError(
             f"Run {key!r} asks for epsilon = {budget.epsilon}, delta = {budget.delta}, which is rho = "
             f"{float(asked):.6g}; account {name!r} has rho = {float(left):.6g} left of "
             f"{float(rho_of(account)):.6g}. At the account's delta = {delta} that is epsilon = "
-            f"{zcdp_epsilon(asked, delta):.6g} asked and {affordable_epsilon(left, delta):.6g} left. "
-            f"Nothing was spent, read or released. {advice}",
+            f"{accounting.epsilon(asked, delta):.6g} asked and {affordable_epsilon(left, delta, accounting):.6g} "
+            f"left. Nothing was spent, read or released. {advice}",
             asked=asked,
             left=left,
         )

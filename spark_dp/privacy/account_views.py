@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from spark_dp.privacy.bindings import Bound
+from spark_dp.privacy.composition import Accounting, EventSum, Promise
 from spark_dp.privacy.ledger_chain import Head
 from spark_dp.privacy.query_record import QueryRecord
 from spark_dp.privacy.sensitivity import Neighbours
@@ -18,6 +19,7 @@ class AccountView:
     Attributes:
         dataset, unit, neighbours: what is protected.
         epsilon, delta, rho: what may be spent by all runs together.
+        accounting: in what it adds up, for good.
         status: 'open' or 'closed'.
         opened_at: UTC, ISO 8601.
         spent_rho: what all runs together have reserved.
@@ -28,6 +30,10 @@ class AccountView:
         releases: how many runs it was opened for; None where one run may take all.
         release_rho, release_epsilon: the most that one run may take, the epsilon at the account's delta.
         releases_left: how many such runs the rest pays for.
+        promises: what all runs together promise at most, at several deltas; all of them hold at once. Those at other deltas
+            than its own hold as long as no further threshold is asked.
+        asked: the events of all queries so far, added up.
+        asked_promises: what those alone cost by the tighter conversion, at the same deltas; () where there are none.
         inputs: that it is bound to.
         head: the last entry of its chain.
     """
@@ -38,6 +44,7 @@ class AccountView:
     epsilon: float
     delta: float
     rho: Fraction
+    accounting: Accounting
     status: str
     opened_at: str
     spent_rho: Fraction
@@ -48,6 +55,9 @@ class AccountView:
     release_rho: Fraction | None
     release_epsilon: float | None
     releases_left: int | None
+    promises: tuple[Promise, ...]
+    asked: EventSum
+    asked_promises: tuple[Promise, ...]
     inputs: tuple[Bound, ...]
     head: Head
 

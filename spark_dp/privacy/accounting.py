@@ -89,14 +89,7 @@ def zcdp_rho(epsilon: float, delta: float) -> Fraction:
         delta: in (0, 1).
     """
     _require(0 < epsilon < math.inf and 0 < delta < 1, f"epsilon = {epsilon}, delta = {delta}")
-    low = _largest(lambda rho: zcdp_delta(rho, epsilon) <= delta)
-    mantissa, exponent = math.frexp(low)
-    steps = math.floor(math.ldexp(mantissa, _GRID_BITS))
-    rho = Fraction(steps) * Fraction(2) ** (exponent - _GRID_BITS)
-    while zcdp_delta(rho, epsilon) > delta:
-        steps -= 1
-        rho = Fraction(steps) * Fraction(2) ** (exponent - _GRID_BITS)
-    return rho
+    return _largest_dyadic(lambda rho: zcdp_delta(rho, epsilon) <= delta)
 
 
 def gaussian_delta(mu: float, epsilon: float) -> float:
@@ -106,7 +99,7 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
 
     Guarantees: never below the true value. It holds for continuous Gaussian noise and for what is computed
     from it, such as correctly rounded Gaussian noise on integer counts. It does NOT hold for the discrete
-    Gaussian, which this product draws; the ledger therefore never uses it.
+    Gaussian, whose accounts never use it (`composition`).
 
     Source: Balle and Wang 2018, Theorem 8; Dong, Roth, Su 2019, Corollary 2.13.
     """
@@ -139,6 +132,38 @@ def gaussian_mu(epsilon: float, delta: float) -> float:
     """Returns a mu with gaussian_delta(mu, epsilon) <= delta, to 1e-12 of the largest."""
     _require(0 <= epsilon < math.inf and 0 < delta < 1, f"epsilon = {epsilon}, delta = {delta}")
     return _largest(lambda mu: gaussian_delta(mu, epsilon) <= delta)
+
+
+def gaussian_rho(epsilon: float, delta: float) -> Fraction:
+    """Returns half of the mu^2 that (epsilon, delta) pays for by the exact Gaussian trade-off.
+
+    Guarantees: gaussian_delta(mu_of_rho(rho), epsilon) <= delta, checked on the very value that is returned; it is
+    dyadic, on a grid of at most 2^-50 of itself, and below the largest such value by less than 1e-9 of it.
+
+    Args:
+        epsilon: positive and finite.
+        delta: in (0, 1).
+    """
+    _require(0 < epsilon < math.inf and 0 < delta < 1, f"epsilon = {epsilon}, delta = {delta}")
+    return _largest_dyadic(lambda rho: gaussian_delta(mu_of_rho(rho), epsilon) <= delta)
+
+
+def mu_of_rho(rho: float | Fraction) -> float:
+    """Returns the mu of which rho is half the square, rounded up."""
+    spent = _upwards(rho)
+    _require(spent >= 0, f"rho = {rho}")
+    return _above(math.sqrt(2 * spent)) if spent else 0.0
+
+
+def _largest_dyadic(holds: Callable[[float | Fraction], bool]) -> Fraction:
+    """Finds the largest rho at which a monotone condition holds, to 1e-9 of it, and checks it on what it returns."""
+    mantissa, exponent = math.frexp(_largest(holds))
+    steps = math.floor(math.ldexp(mantissa, _GRID_BITS))
+    rho = Fraction(steps) * Fraction(2) ** (exponent - _GRID_BITS)
+    while not holds(rho):
+        steps -= 1
+        rho = Fraction(steps) * Fraction(2) ** (exponent - _GRID_BITS)
+    return rho
 
 
 def _root(increasing: Callable[[float], float]) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from spark_dp.errors import BudgetExceededError, ConfigurationError, InternalError
-from spark_dp.privacy.accounting import zcdp_rho
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import Event
 from spark_dp.privacy.thresholds import delta_left
 
@@ -47,7 +47,6 @@ class PrivacyBudget:
     delta: float
     allow_large_delta: bool = False
     thresholds: Fraction = Fraction(0)
-    _rho: Fraction = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _require_positive_number("privacy.epsilon", self.epsilon)
@@ -65,35 +64,44 @@ class PrivacyBudget:
                 "--confirm-large-delta for an account.",
                 field="privacy.delta",
             )
-        if not self.thresholds >= 0 or (left := delta_left(float(self.delta), self.thresholds)) <= 0:
+        if not self.thresholds >= 0 or delta_left(float(self.delta), self.thresholds) <= 0:
             raise ConfigurationError(
                 f"privacy.delta = {self.delta} is not above the delta = {float(self.thresholds):g} of private values "
                 "together: nothing is left for the noise. Nothing was spent. Lower their delta, to a tenth of it in all.",
                 field="privacy.delta",
             )
-        object.__setattr__(self, "_rho", zcdp_rho(float(self.epsilon), left))
 
     @property
     def rho(self) -> Fraction:
-        """What the run may spend in zCDP, rounded down (`accounting.zcdp_rho`)."""
-        return self._rho
+        """What the run may spend in zCDP, rounded down: no accounting lets it spend less."""
+        return self.rho_in(Accounting.ZCDP)
+
+    def rho_in(self, accounting: Accounting) -> Fraction:
+        """Returns what the run may spend in this accounting, rounded down (`Accounting.rho`)."""
+        return accounting.rho(float(self.epsilon), delta_left(float(self.delta), self.thresholds))
 
 
 class RhoFilter:
     """Adds up what queries cost and refuses the one that would exceed the total.
 
-    Guarantees: whatever is asked, and however it depends on earlier answers, what was accepted costs at most
-    `total` in zCDP. (Composition: Bun and Steinke 2016, Lemma 1.7. Adaptively chosen costs under a
-    filter: Rogers et al. 2016; Feldman and Zrnic 2021; Whitehouse et al. 2023; proved in docs/privacy.md.)
-    Sums are exact.
+    Guarantees: whatever is asked, and however it depends on earlier answers, what was accepted is together
+    `total`-zCDP, and sqrt(2 total)-Gaussian-DP as well in the Gaussian accounting. (Composition: Bun and Steinke 2016,
+    Lemma 1.7. Adaptively chosen costs under a filter: Rogers et al. 2016; Feldman and Zrnic 2021; Whitehouse et al.
+    2023; for Gaussian DP Smith and Thakurta 2022, Koskela et al. 2023; all proved in docs/privacy.md.) Sums are
+    exact.
+
+    Args:
+        total: that may be spent.
+        accounting: in what; declared before the first query.
     """
 
-    __slots__ = ("_spent", "_total")
+    __slots__ = ("_accounting", "_spent", "_total")
 
-    def __init__(self, total: Fraction) -> None:
+    def __init__(self, total: Fraction, accounting: Accounting) -> None:
         if not isinstance(total, Fraction) or total < 0:
             raise InternalError(f"A filter's total is a Fraction of at least 0, and not {total!r}.")
         self._total = total
+        self._accounting = Accounting(accounting)
         self._spent = Fraction(0)
 
     @property
@@ -112,14 +120,16 @@ class RhoFilter:
         """Refuses a query that would exceed the total; charges nothing.
 
         Raises:
-            RhoExceededError: event.rho is above what remains.
+            RhoExceededError: its cost is above what remains.
+            InternalError: the accounting has no cost for it.
         """
-        if event.rho > self.remaining:
+        cost = self._accounting.cost(event)
+        if cost > self.remaining:
             raise RhoExceededError(
-                f"Query {name!r} needs rho = {float(event.rho):.6g}, but only {float(self.remaining):.6g} of "
+                f"Query {name!r} needs rho = {float(cost):.6g}, but only {float(self.remaining):.6g} of "
                 f"{float(self._total):.6g} is left. Nothing was spent on it and nothing was released. "
                 "Lower its share in mechanism, or raise privacy.epsilon in a new run.",
-                asked=event.rho,
+                asked=cost,
                 left=self.remaining,
             )
 
@@ -127,10 +137,11 @@ class RhoFilter:
         """Charges a query, or refuses it and charges nothing.
 
         Raises:
-            RhoExceededError: event.rho is above what remains.
+            RhoExceededError: its cost is above what remains.
+            InternalError: the accounting has no cost for it.
         """
         self.require(name, event)
-        self._spent += event.rho
+        self._spent += self._accounting.cost(event)
 
 
 def _require_positive_number(name: str, value: object) -> None:

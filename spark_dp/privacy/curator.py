@@ -25,14 +25,15 @@ from numpy.typing import NDArray
 
 from spark_dp.errors import InternalError
 from spark_dp.privacy.answers import Blobs
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
-from spark_dp.privacy.events import GaussianEvent, SelectionEvent
+from spark_dp.privacy.events import Event, SelectionEvent
 from spark_dp.privacy.measurement import Measurement
-from spark_dp.privacy.noise import check_sigma_squared, discrete_gaussian
+from spark_dp.privacy.noise import check_sigma_squared
 from spark_dp.privacy.queries import MeasureSpecification, ScoredCandidate, SelectSpecification
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.scoring import Candidate, exact_sum, round_candidates, score
-from spark_dp.privacy.selection import epsilon_of_rho, exponential_mechanism
+from spark_dp.privacy.selection import exponential_mechanism
 from spark_dp.privacy.sensitivity import Contribution
 from spark_dp.privacy.transcript import Transcript, altered
 from spark_dp.schema.domain import Clique, Domain
@@ -55,8 +56,9 @@ class Curator:
     """Answers queries with noise, within what its run has reserved.
 
     Guarantees: whatever is asked, and however it depends on earlier answers, all that is returned is a
-    function of outputs of one `account.rho`-zCDP mechanism with respect to `contribution`, provided that
-    the source keeps its sensitivity. Every query is charged before the counts are read; what would exceed
+    function of outputs of one `account.rho`-zCDP mechanism with respect to `contribution`, which is
+    sqrt(2 `account.rho`)-Gaussian-DP as well where the account's accounting is Gaussian, provided that the source
+    keeps its sensitivity. Every query is charged before the counts are read; what would exceed
     the account is refused before that. No method, attribute or message gives an exact count. Each process
     draws from the operating system, so that neither a fork nor a seed repeats a draw.
 
@@ -73,7 +75,7 @@ class Curator:
         transcript: of the run so far, where other queries were asked before these; else a new one.
     """
 
-    __slots__ = ("_contribution", "_domain", "_drawn", "_entropy", "_source", "_transcript")
+    __slots__ = ("_accounting", "_contribution", "_domain", "_drawn", "_entropy", "_source", "_transcript")
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class Curator:
         self._domain = domain
         self._drawn = drawn
         self._contribution = contribution
+        self._accounting = account.accounting
         self._source = source
         self._transcript = Transcript(account, answers) if transcript is None else transcript
         self._entropy = entropy
@@ -109,6 +112,11 @@ class Curator:
         return self._contribution
 
     @property
+    def accounting(self) -> Accounting:
+        """What a rho is measured in, and which law the noise has."""
+        return self._accounting
+
+    @property
     def remaining(self) -> Fraction:
         """The rho that is left of the run after the queries asked so far, the same when they are replayed."""
         return self._transcript.remaining
@@ -116,8 +124,9 @@ class Curator:
     def measure(self, name: str, cliques: Sequence[Clique], *, rho: Fraction) -> tuple[Measurement, ...]:
         """Measures marginals jointly, all with the same noise scale, in every cell.
 
-        Guarantees: rho-zCDP, by discrete Gaussian noise with sigma^2 = D^2 / (2 rho), where D is the L2
-        sensitivity of all the marginals together (Canonne, Kamath, Steinke 2020, Theorem 14).
+        Guarantees: rho-zCDP, by noise with sigma^2 = D^2 / (2 rho), where D is the L2 sensitivity of all the
+        marginals together: the discrete Gaussian (Canonne, Kamath, Steinke 2020, Theorem 14), or, in the Gaussian
+        accounting, the rounded one, which is sqrt(2 rho)-Gaussian-DP as well.
 
         Args:
             name: of the query; the same when the run is resumed.
@@ -133,10 +142,12 @@ class Curator:
             InternalError: an argument or the source's counts are not valid. Nothing was drawn.
         """
         asked = self._specify_measure(name, cliques, rho)
-        record, content = self._transcript.reserve(name, "measure", asked.to_bytes(), _measure_event(asked))
+        record, content = self._transcript.reserve(
+            name, "measure", asked.to_bytes(), self._joint_event(asked)
+        )
         stored = MeasureSpecification.from_bytes(content)
         l2_squared = self._contribution.marginals_l2_squared(len(stored.cliques))
-        if (stored.name, stored.l2_squared, _measure_event(stored)) != (name, l2_squared, record.event):
+        if (stored.name, stored.l2_squared, self._joint_event(stored)) != (name, l2_squared, record.event):
             raise altered(record, "specification")
         values = self._transcript.recall(record)
         if values is None:
@@ -146,7 +157,12 @@ class Curator:
             raise altered(record, "answer")
         return tuple(
             Measurement(
-                clique=clique, noisy=noisy, sigma_squared=stored.sigma_squared, unit=stored.unit, query=name
+                clique=clique,
+                noisy=noisy,
+                sigma_squared=stored.sigma_squared,
+                unit=stored.unit,
+                query=name,
+                law=self._accounting.noise,
             )
             for clique, noisy in zip(stored.cliques, values, strict=True)
         )
@@ -154,8 +170,9 @@ class Curator:
     def select(self, name: str, candidates: Sequence[Candidate], *, rho: Fraction) -> Clique | None:
         """Selects the candidate whose estimate is worst, by the exponential mechanism.
 
-        Guarantees: rho-zCDP: epsilon is rounded down to epsilon^2 / 8 <= rho (Cesar and
-        Rogers 2021), and the sensitivity is that of the largest weight, in exact arithmetic.
+        Guarantees: epsilon^2 / 8-zCDP (Cesar and Rogers 2021), and sqrt(pi / 8) epsilon-Gaussian-DP, where epsilon
+        is rounded down so that the account's accounting charges at most rho. The sensitivity is that of the largest
+        weight, in exact arithmetic.
 
         Args:
             name: of the query; the same when the run is resumed.
@@ -220,9 +237,12 @@ class Curator:
         return SelectSpecification(
             name=name,
             candidates=rounded,
-            epsilon=epsilon_of_rho(rho),
+            epsilon=self._accounting.selection_epsilon(rho),
             sensitivity=self._score_sensitivity(rounded),
         )
+
+    def _joint_event(self, specification: MeasureSpecification) -> Event:
+        return self._accounting.noise.event(specification.l2_squared / specification.sigma_squared)
 
     def _score_sensitivity(self, candidates: Sequence[ScoredCandidate]) -> Fraction:
         return self._contribution.score(max(candidate.weight for candidate in candidates))
@@ -235,7 +255,7 @@ class Curator:
         noisy, done, cells = [], 0, sum(map(self._domain.cells, specification.cliques))
         for clique in specification.cliques:
             exact = counts[clique]
-            noise = discrete_gaussian(specification.sigma_squared, exact.size, self._entropy)
+            noise = self._accounting.noise.draw(specification.sigma_squared, exact.size, self._entropy)
             noisy.append(np.asarray(exact + noise.reshape(exact.shape)))
             done += exact.size
             self._drawn(done, cells)
@@ -271,10 +291,6 @@ class Curator:
         if len(totals) > 1:
             raise InternalError("The source's marginals disagree about their total. Nothing was drawn.")
         return counts
-
-
-def _measure_event(specification: MeasureSpecification) -> GaussianEvent:
-    return GaussianEvent(mu_squared=specification.l2_squared / specification.sigma_squared)
 
 
 def _require_rho(name: str, rho: Fraction) -> None:

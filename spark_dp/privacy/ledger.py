@@ -19,6 +19,7 @@ from spark_dp.errors import ConfigurationError, LedgerError, nearest
 from spark_dp.privacy.account_rules import (
     Row,
     RunRequest,
+    accounting_of,
     require_affordable,
     require_same_promise,
     require_same_run,
@@ -27,6 +28,7 @@ from spark_dp.privacy.account_rules import (
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.bindings import binding, place_of
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.leases import Heartbeat, Waiting, held_until, lease_seconds, poll_seconds, write_lease
 from spark_dp.privacy.ledger_chain import Change, Deed, Head, What, now, record, require_entry
@@ -51,6 +53,7 @@ def open_account(
     *,
     allow_large_delta: bool = False,
     releases: int | None = None,
+    accounting: Accounting = Accounting.GAUSSIAN,
 ) -> AccountView:
     """Opens an account for a data set, and creates the ledger where there is none.
 
@@ -65,6 +68,7 @@ def open_account(
         neighbours: the adjacency that the promise is about.
         allow_large_delta: confirms a delta above 1e-5.
         releases: no run may take more than one part in this many; None: one run may take all.
+        accounting: of all runs. The Gaussian one draws less noise where at most about a tenth of the budget selects.
 
     Raises:
         ConfigurationError: an argument is not valid.
@@ -79,13 +83,14 @@ def open_account(
             field="releases",
         )
     budget = PrivacyBudget(epsilon=epsilon, delta=delta, allow_large_delta=allow_large_delta)
+    accounting = Accounting(accounting)
     row = {
         "dataset": dataset,
         "unit": unit,
         "neighbours": Neighbours(neighbours).value,
         "epsilon": float(epsilon),
         "delta": float(delta),
-        "rho": str(budget.rho),
+        "rho": accounting.write(budget.rho_in(accounting)),
         "releases": releases,
         "status": "open",
         "opened_at": now(),
@@ -141,8 +146,8 @@ class Ledger:
 
         Guarantees: the rho of all runs together is at most the account's, whichever processes ask at the same
         time: the sum is taken and the run is written in one transaction that holds the account's lock. By the
-        additivity of zCDP (Bun and Steinke 2016, Lemma 1.7) all runs together then are (epsilon, delta)-DP
-        with the account's epsilon and delta. Resuming charges nothing, and takes the run over: a driver
+        additivity of zCDP, and of mu^2 in Gaussian DP, all runs together then are (epsilon, delta)-DP with the account's
+        epsilon and delta (docs/privacy.md). Resuming charges nothing, and takes the run over: a driver
         that held it before can reserve and answer nothing any more. The account was found to be what its chain
         says.
 
@@ -204,13 +209,13 @@ class Ledger:
             bind = binding(connection, dataset, request.place, bound_to(verified))
             if bind is not None:
                 record(connection, dataset, What.BOUND, [bind])
-        epoch = 1 if run is None else run["epoch"] + 1
+        epoch, accounting = 1 if run is None else run["epoch"] + 1, accounting_of(account)
         if run is not None and not is_new:
             run_id, rho, what = run["run_id"], parse_fraction(run["rho"]), What.RESUMED
             row: dict[str, Any] = {"dataset": dataset, "key": key, "epoch": epoch}
         else:
-            run_id, rho, what = secrets.token_hex(16), request.budget.rho, What.BEGUN
-            row = _new_run(request, run_id, epoch)
+            run_id, rho, what = secrets.token_hex(16), request.budget.rho_in(accounting), What.BEGUN
+            row = _new_run(request, run_id, rho, epoch)
         deed, expected = (Deed.INSERT, {}) if run is None else (Deed.UPDATE, {"epoch": run["epoch"]})
         head = record(connection, dataset, what, [Change(table=runs, deed=deed, row=row, expected=expected)])
         write_lease(connection, dataset, key, epoch, seconds)
@@ -220,6 +225,7 @@ class Ledger:
             key=key,
             run_id=run_id,
             rho=rho,
+            accounting=accounting,
             epoch=epoch,
             head=head,
             heartbeat=Heartbeat(self._engine, dataset, key, epoch, seconds),
@@ -358,11 +364,13 @@ def _spent(account: Row, verified: Verified, more: Fraction = Fraction(0)) -> Fr
     """
     live = {run["key"]: parse_fraction(run["rho"]) for run in verified.of(runs) if run["status"] != "voided"}
     asked = (read_query(query).event for query in verified.of(queries) if query["key"] in live)
-    lost = rho_lost(account["epsilon"], account["delta"], rho_of(account), delta_of(asked) + more)
+    lost = rho_lost(
+        accounting_of(account), account["epsilon"], account["delta"], rho_of(account), delta_of(asked) + more
+    )
     return sum(live.values(), lost)
 
 
-def _new_run(request: RunRequest, run_id: str, epoch: int) -> dict[str, Any]:
+def _new_run(request: RunRequest, run_id: str, rho: Fraction, epoch: int) -> dict[str, Any]:
     return {
         "dataset": request.dataset,
         "key": request.key,
@@ -370,7 +378,7 @@ def _new_run(request: RunRequest, run_id: str, epoch: int) -> dict[str, Any]:
         "measure_digest": request.measure_digest,
         "epsilon": float(request.budget.epsilon),
         "delta": float(request.budget.delta),
-        "rho": str(request.budget.rho),
+        "rho": str(rho),
         "status": "running",
         "epoch": epoch,
         "created_at": now(),

@@ -6,20 +6,29 @@ from collections.abc import Mapping
 from datetime import datetime
 from fractions import Fraction
 
-from spark_dp.privacy.account_rules import Row, affordable_epsilon, rho_of, share_of
+from spark_dp.privacy.account_rules import Row, accounting_of, affordable_epsilon, rho_of, share_of
 from spark_dp.privacy.account_views import AccountView, RunView
-from spark_dp.privacy.accounting import zcdp_epsilon
 from spark_dp.privacy.bindings import Bound
+from spark_dp.privacy.composition import EventSum
 from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.ledger_replay import Verified
 from spark_dp.privacy.ledger_schema import inputs, queries, runs
 from spark_dp.privacy.query_record import read_query
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.privacy.thresholds import asked_beside, delta_of, promises_beside, rho_lost
 
 
 def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountView:
     """Returns an account as it is shown."""
-    rho, share, delta = rho_of(account), share_of(account), account["delta"]
+    rho, share, delta, accounting = (
+        rho_of(account),
+        share_of(account),
+        account["delta"],
+        accounting_of(account),
+    )
+    events = [read_query(row).event for row in verified.of(queries)]
+    asked, thresholds = EventSum.of(events), delta_of(events)
+    promised = rho - rho_lost(accounting, account["epsilon"], delta, rho, thresholds)
     return AccountView(
         dataset=account["dataset"],
         unit=account["unit"],
@@ -27,16 +36,20 @@ def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountVi
         epsilon=account["epsilon"],
         delta=delta,
         rho=rho,
+        accounting=accounting,
         status=account["status"],
         opened_at=account["opened_at"],
         spent_rho=spent,
-        spent_epsilon=zcdp_epsilon(spent, delta),
+        spent_epsilon=accounting.epsilon(spent, delta),
         remaining_rho=rho - spent,
-        remaining_epsilon=affordable_epsilon(rho - spent, delta),
+        remaining_epsilon=affordable_epsilon(rho - spent, delta, accounting),
         releases=account["releases"],
         release_rho=share,
-        release_epsilon=None if share is None else affordable_epsilon(share, delta),
+        release_epsilon=None if share is None else affordable_epsilon(share, delta, accounting),
         releases_left=None if share is None else int((rho - spent) // share),
+        promises=promises_beside(accounting, promised, delta, thresholds),
+        asked=asked,
+        asked_promises=asked_beside(asked, delta, thresholds) if asked.count else (),
         inputs=bound_to(verified),
         head=verified.head,
     )

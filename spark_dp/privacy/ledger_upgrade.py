@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from spark_dp.errors import LedgerError
 from spark_dp.privacy.account_rules import rho_of
 from spark_dp.privacy.budget import RhoFilter
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.leases import write_lease
 from spark_dp.privacy.ledger_chain import Change, Deed, What, record
@@ -92,7 +93,7 @@ def _require_sound(old_accounts: list[Row], old_runs: list[Row], old_queries: li
                 "the ledger from a copy."
             )
         for run in mine:
-            charged = RhoFilter(parse_fraction(run["rho"]))
+            charged = RhoFilter(parse_fraction(run["rho"]), Accounting.ZCDP)
             for query in (q for q in old_queries if q["run"] == run["id"]):
                 record_of = read_query(query)
                 charged.charge(record_of.name, record_of.event)

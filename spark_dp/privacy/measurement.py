@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.errors import InternalError
+from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.schema.domain import Clique
 
 
@@ -19,10 +20,11 @@ class Measurement:
 
     Attributes:
         clique: the attributes, in the order of the array's axes.
-        noisy: exact count plus discrete Gaussian noise, in fixed point, int64, shape domain.shape(clique).
+        noisy: exact count plus noise, in fixed point, int64, shape domain.shape(clique).
         sigma_squared: the noise's variance parameter, in squared fixed-point units.
         unit: fixed-point units that make one row.
         query: the name under which it was charged.
+        law: of the noise.
     """
 
     clique: Clique
@@ -30,6 +32,7 @@ class Measurement:
     sigma_squared: Fraction
     unit: int
     query: str
+    law: NoiseLaw = NoiseLaw.DISCRETE
 
     def __post_init__(self) -> None:
         if self.noisy.dtype != np.int64 or self.noisy.ndim != len(self.clique):
@@ -48,5 +51,5 @@ class Measurement:
 
     @property
     def stddev(self) -> float:
-        """The noise's scale in rows. (The discrete Gaussian's standard deviation is at most that.)"""
-        return math.sqrt(self.sigma_squared / self.unit**2)
+        """The noise's scale in rows: at least its standard deviation."""
+        return math.sqrt(self.law.variance(self.sigma_squared) / self.unit**2)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from spark_dp.errors import LedgerError, TakenOverError
 from spark_dp.privacy.budget import RhoFilter
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import Event, ThresholdEvent, parse_fraction
 from spark_dp.privacy.leases import Heartbeat
 from spark_dp.privacy.ledger_chain import (
@@ -42,6 +43,7 @@ class RunAccount:
 
     __slots__ = (
         "__weakref__",
+        "_accounting",
         "_dataset",
         "_engine",
         "_epoch",
@@ -60,6 +62,7 @@ class RunAccount:
         key: str,
         run_id: str,
         rho: Fraction,
+        accounting: Accounting,
         epoch: int,
         head: Head,
         heartbeat: Heartbeat,
@@ -69,6 +72,7 @@ class RunAccount:
         self._key = key
         self._run_id = run_id
         self._rho = rho
+        self._accounting = accounting
         self._epoch = epoch
         self._head = head
         self._heartbeat = heartbeat
@@ -94,6 +98,11 @@ class RunAccount:
     def rho(self) -> Fraction:
         """What the run reserved when it began."""
         return self._rho
+
+    @property
+    def accounting(self) -> Accounting:
+        """In what it adds up: the account's, declared when that was opened."""
+        return self._accounting
 
     @property
     def run_id(self) -> str:
@@ -142,7 +151,7 @@ class RunAccount:
                     f"The run is complete: query {name!r} cannot be added. Nothing was spent or drawn. Measure under "
                     "a new run.key, which is charged anew."
                 )
-            spent = RhoFilter(self._rho)
+            spent = RhoFilter(self._rho, self._accounting)
             for charged in self._queries(connection):
                 spent.charge(charged.name, charged.event)
             spent.charge(name, event)
@@ -243,11 +252,13 @@ class RunAccount:
     ) -> None:
         """Refuses a threshold that the run's delta, or the account's, does not pay for."""
         own = delta_of(query.event for query in self._queries(connection)) + event.delta
-        require_delta(name, dict(run._mapping), self._rho, own, f"run {self._key!r}")
+        require_delta(self._accounting, name, dict(run._mapping), self._rho, own, f"run {self._key!r}")
         account = connection.execute(sa.select(accounts).where(accounts.c.dataset == self._dataset)).one()
         reserved, asked = reserved_of(connection, self._dataset)
         all_of = delta_of(asked) + event.delta
-        require_delta(name, dict(account._mapping), reserved, all_of, f"account {self._dataset!r}")
+        require_delta(
+            self._accounting, name, dict(account._mapping), reserved, all_of, f"account {self._dataset!r}"
+        )
 
     def _run_change(self, **columns: Any) -> Change:
         row = {"dataset": self._dataset, "key": self._key, **columns}

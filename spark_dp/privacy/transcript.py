@@ -34,7 +34,7 @@ class Transcript:
     def __init__(self, account: RunAccount, answers: Blobs) -> None:
         self._account = account
         self._answers = answers
-        self._filter = RhoFilter(account.rho)
+        self._filter = RhoFilter(account.rho, account.accounting)
         self._ordinal = 0
 
     @property

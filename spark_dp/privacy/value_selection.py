@@ -20,7 +20,8 @@ from spark_dp.errors import InternalError, LedgerError
 from spark_dp.privacy.answers import pack, unpack
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
 from spark_dp.privacy.events import ThresholdEvent
-from spark_dp.privacy.noise import check_sigma_squared, discrete_gaussian
+from spark_dp.privacy.noise import check_sigma_squared
+from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.sensitivity import Neighbours, values_l2_squared
 from spark_dp.privacy.tails import least_threshold
 from spark_dp.privacy.transcript import Transcript, altered
@@ -54,6 +55,7 @@ class ThresholdSpecification:
         threshold: T, what a noisy count has to reach.
         delta: the probability with which a unit alone is seen, at most.
         most: how many values are kept at most, those with the largest noisy counts.
+        noise: its law.
     """
 
     name: str
@@ -63,10 +65,15 @@ class ThresholdSpecification:
     threshold: int
     delta: Fraction
     most: int
+    noise: NoiseLaw
 
     @property
     def event(self) -> ThresholdEvent:
-        return ThresholdEvent(mu_squared=self.l2_squared / self.sigma_squared, delta=self.delta)
+        return ThresholdEvent(
+            mu_squared=self.l2_squared / self.sigma_squared,
+            delta=self.delta,
+            rounded=self.noise is NoiseLaw.ROUNDED,
+        )
 
     def to_bytes(self) -> bytes:
         fields = {
@@ -77,6 +84,7 @@ class ThresholdSpecification:
             "threshold": str(self.threshold),
             "delta": str(self.delta),
             "most": self.most,
+            "noise": self.noise.value,
         }
         return pack("threshold specification", fields, {})
 
@@ -92,6 +100,7 @@ class ThresholdSpecification:
                 threshold=int(fields["threshold"]),
                 delta=Fraction(fields["delta"]),
                 most=int(fields["most"]),
+                noise=NoiseLaw(fields["noise"]),
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError):
             raise LedgerError(
@@ -100,7 +109,14 @@ class ThresholdSpecification:
 
 
 def specify(
-    name: str, *, per_unit: int, neighbours: Neighbours, rho: Fraction, delta: Fraction, most: int
+    name: str,
+    *,
+    per_unit: int,
+    neighbours: Neighbours,
+    rho: Fraction,
+    delta: Fraction,
+    most: int,
+    noise: NoiseLaw,
 ) -> ThresholdSpecification:
     """Returns the query that rho and delta pay for.
 
@@ -122,13 +138,14 @@ def specify(
         threshold=least_threshold(sigma_squared, per_unit, delta),
         delta=delta,
         most=most,
+        noise=noise,
     )
 
 
 class ValueCurator:
     """Learns the values of one column: the only reader of its `ValueSource`.
 
-    Guarantees: delta-approximate rho-zCDP (docs/privacy.md, 5.2b), provided that the source keeps its sensitivity. The
+    Guarantees: delta-approximate rho-zCDP (docs/privacy.md, 5.7), provided that the source keeps its sensitivity. The
     query goes through the steps of `curator.Curator`, on the same transcript: it is charged before the table is read, and
     its answer is persisted, marked, read back and replayed. What is persisted has the values that passed and no other.
     """
@@ -175,7 +192,7 @@ class ValueCurator:
         exact = np.array([count for _, count in counted], dtype=np.int64)
         if exact.size and (int(exact.min()) < 1 or int(exact.max()) >= _LARGEST_COUNT):
             raise InternalError("The source counted a value of no unit, or of too many. Nothing was drawn.")
-        noisy = exact + discrete_gaussian(specification.sigma_squared, exact.size, self._entropy)
+        noisy = exact + specification.noise.draw(specification.sigma_squared, exact.size, self._entropy)
         passed = np.flatnonzero(noisy >= specification.threshold)
         largest = passed[np.argsort(-noisy[passed], kind="stable")][: specification.most]
         kept = np.sort(largest)

@@ -18,6 +18,9 @@ from spark_dp.errors import BudgetError, ConfigurationError, DomainTooLargeError
 from spark_dp.graphical.estimation import estimate
 from spark_dp.mechanisms.catalog import MECHANISMS, mechanism_named
 from spark_dp.mechanisms.workload import Workload
+from spark_dp.privacy.composition import Accounting
+from spark_dp.privacy.ledger import Ledger
+from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
 from spark_dp.schema.domain import Domain
 
@@ -56,6 +59,16 @@ def test_a_run_spends_exactly_its_budget_and_asks_for_nothing_unplanned(mechanis
     assert BUDGET.rho - Fraction(1, 10**12) <= spent(curator) <= BUDGET.rho
     assert set(source.asked) <= set(plan.countable)
     assert {a for m in measurements for a in m.clique} == set(DOMAIN)
+
+
+@every_mechanism
+def test_a_run_of_a_gaussian_account_spends_its_budget_on_rounded_noise(mechanism, tmp_path):
+    desk, budget = Desk(tmp_path, accounting=Accounting.GAUSSIAN), BUDGET.rho_in(Accounting.GAUSSIAN)
+    curator = desk.curator(table())
+    measurements = mechanism.measure(curator, plan_for(mechanism, DOMAIN, rho=budget), silent)
+    assert {m.law for m in measurements} == {NoiseLaw.ROUNDED}
+    assert budget - Fraction(1, 10**12) <= spent(curator) <= budget
+    assert Ledger.connect(desk.url).show("people").asked.gaussian_rho == spent(curator)
 
 
 @every_mechanism

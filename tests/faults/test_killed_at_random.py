@@ -18,7 +18,6 @@ pytestmark = pytest.mark.platform
 @pytest.mark.parametrize("seed", range(3))
 def test_a_run_that_is_killed_again_and_again_ends_with_one_charge(drivers, place, seed):
     rng = random.Random(seed)
-    began = time.monotonic()
     for _ in range(4):
         driver = drivers.start(*place.arguments, folder=place.folder)
         time.sleep(rng.random() * 4)
@@ -27,7 +26,6 @@ def test_a_run_that_is_killed_again_and_again_ends_with_one_charge(drivers, plac
     left = Left.of(place, {})
     assert drivers.run(*place.arguments, folder=place.folder).code == 0
     require_mended(place, left, None)
-    assert time.monotonic() > began
 
 
 def test_a_driver_with_a_spark_of_its_own_is_killed_in_the_middle_of_a_job(place):

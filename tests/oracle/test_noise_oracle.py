@@ -1,4 +1,4 @@
-"""Our discrete Gaussian against OpenDP's, in distribution."""
+"""Our Gaussians against OpenDP's discrete one, in distribution."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from spark_dp.privacy.noise import discrete_gaussian
+from spark_dp.privacy.rounded_gaussian import rounded_gaussian
 
 DRAWS = 20_000
 P = 1e-6
@@ -38,3 +39,18 @@ def test_noise_has_the_law_of_opendps(sigma):
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_the_comparison_rejects_noise_ten_percent_off(sigma, factor):
     assert two_sample_p(discrete_gaussian(Fraction(sigma * factor) ** 2, DRAWS), opendp_noise(sigma)) < P
+
+
+@pytest.mark.parametrize("sigma", [5.75, 30.0, 2.0**30])
+def test_rounded_noise_has_the_law_of_opendps_where_rounding_is_too_small_to_see(sigma):
+    assert two_sample_p(rounded_gaussian(Fraction(sigma) ** 2, DRAWS), opendp_noise(sigma)) > P
+
+
+@pytest.mark.parametrize("sigma", [5.75, 30.0, 2.0**30])
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_the_comparison_rejects_rounded_noise_ten_percent_off(sigma, factor):
+    assert two_sample_p(rounded_gaussian(Fraction(sigma * factor) ** 2, DRAWS), opendp_noise(sigma)) < P
+
+
+def test_the_comparison_tells_rounded_from_discrete_noise_at_a_small_scale():
+    assert two_sample_p(rounded_gaussian(Fraction(1, 4), DRAWS), opendp_noise(0.5)) < P

@@ -12,8 +12,8 @@ from spark_dp.pipeline.config import load_config, parse_config
 from spark_dp.pipeline.describe_plan import WIDTH, plan_lines
 from spark_dp.pipeline.plan_account import affordable_epsilon
 from spark_dp.pipeline.planning import plan_run
-from spark_dp.privacy.accounting import zcdp_rho
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
@@ -189,10 +189,11 @@ def test_an_empty_account_says_that_nothing_is_left(tmp_path, ledger):
 
 @pytest.mark.parametrize("epsilon", [0.0123, 0.5, 1.0, 3.99, 17.0])
 @pytest.mark.parametrize("delta", [1e-9, 1e-6])
-def test_what_is_said_to_fit_fits_and_is_little_less_than_all(epsilon, delta):
-    rho = zcdp_rho(epsilon, delta)
-    found = affordable_epsilon(rho, delta)
-    assert zcdp_rho(found, delta) <= rho
+@pytest.mark.parametrize("accounting", Accounting)
+def test_what_is_said_to_fit_fits_and_is_little_less_than_all(epsilon, delta, accounting):
+    rho = accounting.rho(epsilon, delta)
+    found = affordable_epsilon(rho, delta, accounting)
+    assert accounting.rho(found, delta) <= rho
     assert 0.998 * epsilon <= found <= epsilon
 
 

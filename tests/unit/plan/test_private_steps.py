@@ -11,9 +11,11 @@ from spark_dp.pipeline.config import parse_config
 from spark_dp.pipeline.config_sections import LearnedBound
 from spark_dp.pipeline.describe_plan import WIDTH, plan_lines
 from spark_dp.pipeline.inputs import contribution_of
+from spark_dp.pipeline.plan_accounting import promises_of
 from spark_dp.pipeline.plan_private import private_facts
 from spark_dp.pipeline.planning import plan_run
 from spark_dp.privacy.accounting import zcdp_delta
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.tails import least_threshold
 
 PRIVATE = """
@@ -43,7 +45,7 @@ def steps_of(**how):
 def test_steps_and_marginals_together_cost_the_run():
     found = config()
     plan = plan_run(found)
-    rho = found.privacy.budget.rho
+    rho = found.privacy.budget.rho_in(plan.accounting)
     assert sum(step.share for step in plan.steps) == Fraction(18, 100)
     assert plan.queries.rho == rho * Fraction(82, 100)
     assert plan.rho == rho
@@ -54,7 +56,7 @@ def test_without_private_steps_nothing_is_taken_off():
     found = config(DECLARED, "{column: person, max_rows: 40}")
     plan = plan_run(found)
     assert plan.steps == ()
-    assert plan.queries.rho == found.privacy.budget.rho
+    assert plan.queries.rho == found.privacy.budget.rho_in(plan.accounting)
     assert "learned" not in "\n".join(plan_lines(plan)).lower()
     assert private_facts(found) == []
 
@@ -64,6 +66,19 @@ def test_the_delta_of_thresholds_is_kept_apart():
     assert budget.thresholds == Fraction(1, 10**10)
     assert Fraction(zcdp_delta(budget.rho, 1.0)) + budget.thresholds <= Fraction(1e-9)
     assert budget.rho < config(DECLARED).privacy.budget.rho
+
+
+@pytest.mark.parametrize("accounting", Accounting)
+def test_what_a_run_promises_at_other_deltas_has_its_thresholds_in_it(accounting):
+    found = config()
+    rho = found.privacy.budget.rho_in(accounting)
+    promises = promises_of(found, accounting, rho)
+    own = next(p for p in promises if p.delta == 1e-9)
+    assert own.epsilon == pytest.approx(1.0, rel=1e-6)
+    assert all(p.delta > 1e-10 for p in promises)
+    for promise in promises:
+        assert accounting.delta(rho, promise.epsilon) + 1e-10 <= promise.delta * (1 + 1e-9)
+    assert len(promises_of(config(DECLARED), accounting, rho)) > len(promises)
 
 
 def test_the_steps_are_in_the_order_in_which_they_are_asked():
@@ -77,7 +92,7 @@ def test_the_steps_are_in_the_order_in_which_they_are_asked():
 
 
 def test_a_threshold_is_that_which_the_run_will_use():
-    rho = config().privacy.budget.rho
+    rho = config().privacy.budget.rho_in(Accounting.GAUSSIAN)
     step = steps_of()["preprocess/values/ward"]
     assert step.threshold == least_threshold(2 / (2 * rho * Fraction(4, 100)), 2, Fraction(1, 10**10))
 

@@ -14,6 +14,7 @@ from spark_dp.files import Folder
 from spark_dp.privacy.account_views import AccountView
 from spark_dp.privacy.answers import Blobs
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.curator import Curator, MarginalSource
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
 from spark_dp.privacy.leases import Waiting
@@ -83,16 +84,33 @@ class FailingBlobs:
 class Desk:
     """An opened account with a folder for runs."""
 
-    def __init__(self, folder: Path, url: str | None = None, *, opened: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str | None = None,
+        *,
+        opened: bool = False,
+        accounting: Accounting = Accounting.ZCDP,
+    ) -> None:
         """Opens an account in an empty database, or comes to one that another process has opened."""
         self.folder = folder
+        self.accounting = accounting
         self.file = folder / "ledger.db"
         self.url = f"sqlite:///{self.file}" if url is None else url
         self.table = Table(np.arange(24, dtype=np.int64).reshape(2, 3, 4) * 10)
         self.account = self.ledger.show(DATASET) if opened else self.open(DATASET, 10.0)
 
     def open(self, dataset: str, epsilon: float, *, releases: int | None = None) -> AccountView:
-        return open_account(self.url, dataset, epsilon, 1e-6, UNIT, Neighbours.ADD_REMOVE, releases=releases)
+        return open_account(
+            self.url,
+            dataset,
+            epsilon,
+            1e-6,
+            UNIT,
+            Neighbours.ADD_REMOVE,
+            releases=releases,
+            accounting=self.accounting,
+        )
 
     def alter(self, statement: str, *values: object) -> None:
         """Changes the database behind the ledger's back; foreign keys do not hinder it."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -9,12 +10,21 @@ from hypothesis import strategies as st
 
 from spark_dp.errors import BudgetExceededError, ConfigurationError, InternalError, LedgerError
 from spark_dp.privacy.budget import PrivacyBudget, RhoFilter
-from spark_dp.privacy.events import GaussianEvent, SelectionEvent, event_from_json, parse_fraction
+from spark_dp.privacy.composition import Accounting
+from spark_dp.privacy.events import (
+    GaussianEvent,
+    RoundedGaussianEvent,
+    SelectionEvent,
+    event_from_json,
+    parse_fraction,
+)
 from spark_dp.privacy.measurement import Measurement
 
 NO_NUMBER = [None, 0, 0.0, -1.0, float("nan"), float("inf"), float("-inf"), "1.0", True]
+MU_SQUARED = st.fractions(min_value=Fraction(1, 10**6), max_value=2)
 events = st.one_of(
-    st.builds(GaussianEvent, mu_squared=st.fractions(min_value=Fraction(1, 10**6), max_value=2)),
+    st.builds(GaussianEvent, mu_squared=MU_SQUARED),
+    st.builds(RoundedGaussianEvent, mu_squared=MU_SQUARED),
     st.builds(SelectionEvent, epsilon=st.fractions(min_value=Fraction(1, 10**6), max_value=4)),
 )
 
@@ -53,7 +63,7 @@ def test_a_delta_of_one_cannot_be_confirmed():
 
 
 def test_a_query_over_the_total_is_refused_and_costs_nothing():
-    spending = RhoFilter(Fraction(1, 2))
+    spending = RhoFilter(Fraction(1, 2), Accounting.ZCDP)
     spending.charge("first", GaussianEvent(mu_squared=Fraction(6, 10)))
     with pytest.raises(BudgetExceededError) as caught:
         spending.charge("second", GaussianEvent(mu_squared=Fraction(6, 10)))
@@ -65,24 +75,36 @@ def test_a_query_over_the_total_is_refused_and_costs_nothing():
 
 
 def test_a_query_for_all_that_is_left_is_accepted():
-    spending = RhoFilter(Fraction(1))
+    spending = RhoFilter(Fraction(1), Accounting.ZCDP)
     spending.charge("all", GaussianEvent(mu_squared=Fraction(2)))
     assert spending.remaining == 0
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.fractions(min_value=0, max_value=2), st.lists(events, max_size=8))
-def test_accepted_queries_never_cost_more_than_the_total(total, asked):
-    spending = RhoFilter(total)
+@given(st.fractions(min_value=0, max_value=2), st.lists(events, max_size=8), st.sampled_from(Accounting))
+def test_accepted_queries_never_cost_more_than_the_total(total, asked, accounting):
+    spending = RhoFilter(total, accounting)
     accepted = Fraction(0)
     for event in asked:
+        cost = event.rho if accounting is Accounting.ZCDP else event.gaussian_rho
         try:
             spending.charge("query", event)
         except BudgetExceededError:
-            assert accepted + event.rho > total
+            assert accepted + cost > total
+        except InternalError:
+            assert cost is None
         else:
-            accepted += event.rho
+            accepted += cost
     assert accepted == spending.spent <= total
+
+
+def test_discrete_noise_has_no_price_in_gaussian_dp_and_is_refused_there():
+    spending = RhoFilter(Fraction(1), Accounting.GAUSSIAN)
+    with pytest.raises(InternalError, match="Nothing was charged"):
+        spending.charge("discrete", GaussianEvent(mu_squared=Fraction(1, 100)))
+    assert spending.spent == 0
+    spending.charge("rounded", RoundedGaussianEvent(mu_squared=Fraction(1, 100)))
+    assert spending.spent == Fraction(1, 200)
 
 
 @given(events)
@@ -92,7 +114,16 @@ def test_an_event_is_read_as_it_was_written(event):
 
 def test_events_cost_what_their_theorems_say():
     assert GaussianEvent(mu_squared=Fraction(1, 2)).rho == Fraction(1, 4)
-    assert SelectionEvent(epsilon=Fraction(1, 2)).rho == Fraction(1, 32)
+    assert RoundedGaussianEvent(mu_squared=Fraction(1, 2)).rho == Fraction(1, 4)
+    assert RoundedGaussianEvent(mu_squared=Fraction(1, 2)).gaussian_rho == Fraction(1, 4)
+    selection = SelectionEvent(epsilon=Fraction(1, 2))
+    assert selection.rho == Fraction(1, 32)
+    assert 0 < selection.gaussian_rho - Fraction(math.pi) / 64 < Fraction(1, 10**8)
+
+
+@given(events)
+def test_no_event_costs_less_in_gaussian_dp_than_in_zcdp(event):
+    assert event.gaussian_rho is None or event.gaussian_rho >= event.rho
 
 
 @pytest.mark.parametrize(
@@ -104,6 +135,9 @@ def test_events_cost_what_their_theorems_say():
         {"kind": "gaussian", "mu_squared": "-1"},
         {"kind": "gaussian", "mu_squared": "2/4"},
         {"kind": "gaussian", "mu_squared": "1", "sigma": "2"},
+        {"kind": "rounded_gaussian", "mu_squared": "0"},
+        {"kind": "rounded_gaussian", "epsilon": "1"},
+        {"kind": "Rounded_gaussian", "mu_squared": "1"},
         {"kind": "selection", "epsilon": "1/0"},
     ],
 )
@@ -122,6 +156,8 @@ def test_only_positive_fractions_in_lowest_terms_are_read(text):
 def test_an_event_that_is_not_exact_and_positive_is_refused(value):
     with pytest.raises(InternalError):
         GaussianEvent(mu_squared=value)
+    with pytest.raises(InternalError):
+        RoundedGaussianEvent(mu_squared=value)
     with pytest.raises(InternalError):
         SelectionEvent(epsilon=value)
 
@@ -152,7 +188,7 @@ def test_a_measurement_without_a_unit_or_noise_is_refused(changed):
 @pytest.mark.parametrize("total", [1.0, Fraction(-1)])
 def test_a_filter_of_an_inexact_total_is_refused(total):
     with pytest.raises(InternalError):
-        RhoFilter(total)
+        RhoFilter(total, Accounting.ZCDP)
 
 
 def test_a_measurement_cannot_be_changed():

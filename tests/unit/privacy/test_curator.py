@@ -203,6 +203,7 @@ def test_a_curator_shows_and_hands_over_nothing(desk: Desk):
     curator.measure("q", [("a",)], rho=SHARE)
     assert repr(curator) == "Curator()"
     assert {name for name in dir(curator) if not name.startswith("_")} == {
+        "accounting",
         "contribution",
         "domain",
         "measure",

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,11 @@ class Driver:
             assert said == line, said or self.process.stderr.read()
 
     def goes_on(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate("go\n", timeout=120)
-        return self.process.returncode, out, err
+        with suppress(BrokenPipeError), self.process.stdin:
+            self.process.stdin.write("go\n")
+        # Not communicate(): it would pass by what `hears` has already taken from the pipe.
+        out, err = self.process.stdout.read(), self.process.stderr.read()
+        return self.process.wait(120), out, err
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from spark_dp.errors import (
 )
 from spark_dp.privacy.accounting import zcdp_epsilon, zcdp_rho
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import GaussianEvent
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
@@ -28,6 +29,7 @@ RACE = """
 import sys
 from spark_dp.errors import BudgetExceededError
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import GaussianEvent
 from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.sensitivity import Neighbours
@@ -291,7 +293,7 @@ def test_the_history_lists_runs_and_queries(desk: Desk):
 
 def test_two_processes_cannot_both_spend_the_last_part(desk: Desk):
     rho = PrivacyBudget(epsilon=1.0, delta=1e-6).rho
-    open_account(desk.url, "last", 2.0, 1e-6, "row", ADD)
+    open_account(desk.url, "last", 2.0, 1e-6, "row", ADD, accounting=Accounting.ZCDP)
     affordable = int(desk.ledger.show("last").rho / rho)
     racers = [
         subprocess.Popen(

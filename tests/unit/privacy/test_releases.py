@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from spark_dp.errors import BudgetExceededError, ConfigurationError, LedgerError
 from spark_dp.privacy.account_rules import affordable_epsilon
-from spark_dp.privacy.accounting import zcdp_rho
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger import open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
@@ -61,12 +61,12 @@ def test_a_spent_account_names_no_epsilon(desk: Desk):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.floats(0.01, 20), st.integers(1, 1000), st.floats(1e-12, 1e-5))
-def test_the_epsilon_of_a_release_is_paid_for_by_its_share(epsilon, releases, delta):
-    share = zcdp_rho(epsilon, delta) / releases
-    fits = affordable_epsilon(share, delta)
-    assert zcdp_rho(fits, delta) <= share
-    assert zcdp_rho(fits * 1.00001, delta) > share
+@given(st.floats(0.01, 20), st.integers(1, 1000), st.floats(1e-12, 1e-5), st.sampled_from(Accounting))
+def test_the_epsilon_of_a_release_is_paid_for_by_its_share(epsilon, releases, delta, accounting):
+    share = accounting.rho(epsilon, delta) / releases
+    fits = affordable_epsilon(share, delta, accounting)
+    assert accounting.rho(fits, delta) <= share
+    assert accounting.rho(fits * 1.00001, delta) > share
 
 
 @pytest.mark.parametrize("releases", [0, -1, 2.5, True, 10**7])

@@ -14,11 +14,14 @@ from scripted import SeededEntropy
 from spark_dp.errors import BudgetExceededError, InternalError, LedgerError
 from spark_dp.privacy.accounting import zcdp_delta, zcdp_rho
 from spark_dp.privacy.budget import PrivacyBudget, RhoExceededError
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
 from spark_dp.privacy.events import ThresholdEvent, event_from_json
+from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours, values_l2_squared
 from spark_dp.privacy.tails import least_threshold, noise_tail
+from spark_dp.privacy.thresholds import rho_lost
 from spark_dp.privacy.transcript import Transcript
 from spark_dp.privacy.value_selection import ThresholdSpecification, Value, ValueCurator, specify
 
@@ -39,7 +42,12 @@ class Counts:
 
 
 def asked(
-    per_unit: int = 2, *, rho: Fraction = RHO, delta: Fraction = DELTA, most: int = 10
+    per_unit: int = 2,
+    *,
+    rho: Fraction = RHO,
+    delta: Fraction = DELTA,
+    most: int = 10,
+    noise: NoiseLaw = NoiseLaw.DISCRETE,
 ) -> ThresholdSpecification:
     return specify(
         "preprocess/values/ward",
@@ -48,6 +56,7 @@ def asked(
         rho=rho,
         delta=delta,
         most=most,
+        noise=noise,
     )
 
 
@@ -192,6 +201,34 @@ def test_a_threshold_is_refused_where_other_runs_left_no_delta_of_the_account(tm
     assert source.reads == 0
 
 
+def test_a_gaussian_account_pays_for_rounded_noise_and_for_no_other(tmp_path):
+    desk = Desk(tmp_path, accounting=Accounting.GAUSSIAN)
+    source = Counts({"A": 5000, CANARY: 1})
+    with pytest.raises(InternalError, match="Gaussian"):
+        curator(desk, source).learn(asked())
+    assert source.reads == 0
+    rounded = asked(noise=NoiseLaw.ROUNDED)
+    assert rounded.event.gaussian_rho == RHO
+    assert list(curator(desk, source).learn(rounded)) == ["A"]
+
+
+@pytest.mark.parametrize("accounting", Accounting)
+def test_what_an_account_promises_at_other_deltas_has_the_thresholds_in_it(tmp_path, accounting):
+    desk = Desk(tmp_path, accounting=accounting)
+    before = {p.delta: p.epsilon for p in desk.ledger.show("flights").promises}
+    curator(desk, Counts({"A": 5000})).learn(asked(noise=accounting.noise))
+    account = desk.ledger.show("flights")
+    after = {p.delta: p.epsilon for p in account.promises}
+    assert set(after) == {delta for delta in before if delta > DELTA}
+    assert len(after) < len(before)
+    assert after[account.delta] <= account.epsilon * (1 + 1e-9)
+    lost = rho_lost(accounting, account.epsilon, account.delta, account.rho, DELTA)
+    for delta, epsilon in after.items():
+        assert Fraction(accounting.delta(account.rho - lost, epsilon)) + DELTA <= Fraction(delta) * (
+            1 + Fraction(1, 10**6)
+        )
+
+
 def test_a_budget_keeps_the_delta_of_thresholds_apart():
     kept = PrivacyBudget(epsilon=1.0, delta=1e-9, thresholds=Fraction(1, 2 * 10**9))
     assert kept.rho < BUDGET.rho
@@ -204,8 +241,9 @@ def test_thresholds_that_leave_no_delta_are_refused(thresholds):
         PrivacyBudget(epsilon=1.0, delta=1e-9, thresholds=thresholds)
 
 
-def test_the_event_is_kept_and_one_that_is_altered_is_refused():
-    event = ThresholdEvent(mu_squared=Fraction(1, 3), delta=DELTA)
+@pytest.mark.parametrize("rounded", [True, False])
+def test_the_event_is_kept_and_one_that_is_altered_is_refused(rounded):
+    event = ThresholdEvent(mu_squared=Fraction(1, 3), delta=DELTA, rounded=rounded)
     written = event.to_json()
     assert event_from_json(json.loads(json.dumps(written))) == event
     for altered in ({"delta": "0"}, {"kind": "gaussian"}, {"mu_squared": "2/6"}, {"more": "1"}):
