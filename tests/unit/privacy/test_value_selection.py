@@ -219,7 +219,7 @@ def test_what_an_account_promises_at_other_deltas_has_the_thresholds_in_it(tmp_p
     curator(desk, Counts({"A": 5000})).learn(asked(noise=accounting.noise))
     account = desk.ledger.show("flights")
     after = {p.delta: p.epsilon for p in account.promises}
-    assert set(after) == {delta for delta in before if delta > DELTA}
+    assert set(after) == {delta for delta in before if delta > 2 * DELTA}
     assert len(after) < len(before)
     assert after[account.delta] <= account.epsilon * (1 + 1e-9)
     lost = rho_lost(accounting, account.epsilon, account.delta, account.rho, DELTA)
