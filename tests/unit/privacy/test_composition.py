@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from desk import BUDGET, DATASET, Desk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripted import SeededEntropy
 
 from spark_dp.errors import BudgetExceededError, InternalError, LedgerError
 from spark_dp.privacy.composition import (
@@ -223,3 +224,24 @@ def test_the_curator_draws_no_noise_but_by_the_law_of_its_account():
 
     assert not {name for name in vars(curator) if "gaussian" in name.lower()}
     assert {accounting.noise for accounting in Accounting} == set(NoiseLaw)
+
+
+@pytest.mark.parametrize("accounting", Accounting)
+@pytest.mark.parametrize("kind", ["measure", "score"])
+def test_every_answer_has_the_noise_of_its_account_s_law_and_is_charged_for_it(tmp_path, accounting, kind):
+    desk, law = Desk(tmp_path, accounting=accounting), accounting.noise
+    budget = BUDGET.rho_in(accounting)
+    curator = desk.curator(entropy=SeededEntropy(5))
+    if kind == "measure":
+        (answer,) = curator.measure("q", [("a", "b", "c")], rho=budget)
+        exact, noisy = desk.table.marginal(("a", "b", "c")).ravel(), answer.noisy.ravel()
+        squared = 1
+    else:
+        distances = curator.score("q", FLAT, rho=budget)
+        # The distances from estimates of 0 are the totals.
+        exact = np.array([desk.table.marginal(c.clique).sum() for c in FLAT])
+        noisy = np.array([round(distance.rows) for distance in distances])
+        squared = len(FLAT)
+    assert (noisy - exact).tolist() == law.draw(squared / (2 * budget), exact.size, SeededEntropy(5)).tolist()
+    assert stored_events(desk) == [law.event(2 * budget).to_json()]
+    assert curator.remaining == 0
