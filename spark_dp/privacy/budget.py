@@ -10,7 +10,7 @@ from typing import Final
 from spark_dp.errors import BudgetExceededError, ConfigurationError, InternalError
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import Event
-from spark_dp.privacy.thresholds import delta_left
+from spark_dp.privacy.thresholds import delta_left, rho_beside
 
 LARGEST_DELTA: Final = 1e-5
 
@@ -78,7 +78,7 @@ class PrivacyBudget:
 
     def rho_in(self, accounting: Accounting) -> Fraction:
         """Returns what the run may spend in this accounting, rounded down (`Accounting.rho`)."""
-        return accounting.rho(float(self.epsilon), delta_left(float(self.delta), self.thresholds))
+        return rho_beside(accounting, float(self.epsilon), float(self.delta), self.thresholds)
 
 
 class RhoFilter:

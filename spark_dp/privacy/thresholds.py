@@ -18,8 +18,7 @@ from spark_dp.privacy.composition import Accounting, EventSum, Promise, stated_d
 from spark_dp.privacy.events import Event, ThresholdEvent
 
 _HAIR: Final = 1 - Fraction(1, 10**9)
-"""So that another machine's logarithm does not refuse its own ledger."""
-
+"""What is reserved is less by this, so that the exact check fits also with another machine's logarithm."""
 
 _WORTH_STATING: Final = 1e-3
 """The part of a delta that has to be left beside thresholds for an epsilon at it to be of use."""
@@ -39,14 +38,21 @@ def delta_left(delta: float, thresholds: Fraction) -> float:
     return left if Fraction(left) <= exact else math.nextafter(left, 0.0)
 
 
+def rho_beside(accounting: Accounting, epsilon: float, delta: float, thresholds: Fraction) -> Fraction:
+    """Returns what (epsilon, delta) pays for beside thresholds, rounded down, and by a hair more where there are any."""
+    if not thresholds:
+        return accounting.rho(epsilon, delta)
+    left = delta_left(delta, thresholds)
+    return accounting.rho(epsilon, left) * _HAIR if left > 0 else Fraction(0)
+
+
 def rho_lost(
     accounting: Accounting, epsilon: float, delta: float, rho: Fraction, thresholds: Fraction
 ) -> Fraction:
     """Returns how much of an account's rho its delta no longer pays for, thresholds having cost their part of it."""
     if not thresholds:
         return Fraction(0)
-    left = delta_left(delta, thresholds)
-    return rho - min(rho, accounting.rho(epsilon, left)) if left > 0 else rho
+    return rho - min(rho, rho_beside(accounting, epsilon, delta, thresholds))
 
 
 def promises_beside(
@@ -92,7 +98,7 @@ def require_delta(
     Raises:
         BudgetExceededError: it does not fit. Nothing was charged.
     """
-    if Fraction(accounting.delta(rho * _HAIR, promise["epsilon"])) + thresholds <= Fraction(promise["delta"]):
+    if Fraction(accounting.delta(rho, promise["epsilon"])) + thresholds <= Fraction(promise["delta"]):
         return
     raise BudgetExceededError(
         f"Query {name!r} has a threshold, and all thresholds of {whose} cost delta = {float(thresholds):.3g}, which does "

@@ -47,7 +47,8 @@ class Mutant:
         return any(test.startswith(("tests/spark", "tests/e2e")) for test in self.tests)
 
 
-_NOISE = "discrete_gaussian(specification.sigma_squared, exact.size, self._entropy)"
+_NOISE = """            exact = counts[clique]
+            noise = self._accounting.noise.draw(specification.sigma_squared, exact.size, self._entropy)"""
 _SEEDED = (
     'type("Seeded", (), {"words": lambda self, n, bits=np.random.PCG64(7): '
     "np.asarray(bits.random_raw(n), dtype=np.uint64)})()"
@@ -59,7 +60,7 @@ MUTANTS: Final = (
         fault="noise of σ/√2",
         file=CURATOR,
         old=_NOISE,
-        new="discrete_gaussian(specification.sigma_squared / 2, exact.size, self._entropy)",
+        new=_NOISE.replace("sigma_squared,", "sigma_squared / 2,"),
         tests=(f"{TEST_CURATOR}::test_every_cell_of_the_declared_domain_is_noised", MEASURING),
     ),
     Mutant(
@@ -120,7 +121,7 @@ MUTANTS: Final = (
         fault="every query is drawn from the same seed",
         file=CURATOR,
         old=_NOISE,
-        new=f"discrete_gaussian(specification.sigma_squared, exact.size, {_SEEDED})",
+        new=_NOISE.replace("self._entropy", _SEEDED),
         tests=(f"{TEST_CURATOR}::test_another_run_draws_anew", MEASURING),
     ),
     Mutant(
@@ -234,9 +235,19 @@ MUTANTS: Final = (
         name="uncharged query",
         fault="the ledger lets any query pass",
         file="spark_dp/privacy/run_account.py",
-        old="            spent.charge(name, event)\n            row = {",
-        new="            row = {",
+        old="            spent.charge(name, event)\n            if isinstance(",
+        new="            if isinstance(",
         tests=("tests/unit/privacy/test_crashes.py::test_the_ledger_itself_refuses_what_exceeds_a_run",),
+    ),
+    Mutant(
+        name="threshold without delta",
+        fault="a run converts its rho at the whole delta, and its thresholds come on top",
+        file="spark_dp/privacy/thresholds.py",
+        old="    if not thresholds:\n        return accounting.rho(epsilon, delta)\n",
+        new="    return accounting.rho(epsilon, delta)\n",
+        tests=(
+            "tests/unit/privacy/test_value_selection.py::test_a_budget_keeps_the_delta_of_thresholds_apart",
+        ),
     ),
     Mutant(
         name="uncounted query",
