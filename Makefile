@@ -9,7 +9,7 @@ AIRFLOW_VENV := .venv-airflow
 # Files of tests that run at once, a JVM each.
 WORKERS ?= 2
 
-.PHONY: help demo test test-fast test-platforms check docs format bench package clean
+.PHONY: help demo test test-fast test-platforms check docs format mutants bench package clean
 
 help:
 	@grep -hE '^#( |$$)|^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/^# ?//'
@@ -47,6 +47,9 @@ docs: $(VENV)/.dev  ## the pages, into docs/_build/html; a warning or a broken l
 format: $(VENV)/.dev  ## puts the code into the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+mutants: $(VENV)/.dev  ## deliberate faults of our own code, each of which a test must find; writes their table into docs/audit.md
+	@$(BIN)/python scripts/mutants.py
 
 bench: $(VENV)/.dev .venv-peers/.ready  ## the figures of benchmarks/, side by side with their peers and limits
 	@$(BIN)/python -m benchmarks

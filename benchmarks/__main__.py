@@ -5,7 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("noise", "generation", "mst", "aim", "ablations", "counting", "estimation", "sizes")
+BENCHMARKS = (
+    "noise",
+    "generation",
+    "mst",
+    "aim",
+    "ablations",
+    "preprocessing",
+    "counting",
+    "estimation",
+    "sizes",
+)
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or BENCHMARKS

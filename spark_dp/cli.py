@@ -6,6 +6,7 @@ import click
 
 from spark_dp import __version__
 from spark_dp.commands import run
+from spark_dp.commands.audit import audit
 from spark_dp.commands.completion import completion
 from spark_dp.commands.init import init
 from spark_dp.commands.ledger import ledger
@@ -35,7 +36,7 @@ def cli() -> None:
     """Differentially private synthetic tables on Apache Spark."""
 
 
-for _command in (init, validate, *run.COMMANDS, query, ledger, completion):
+for _command in (init, validate, *run.COMMANDS, query, ledger, audit, completion):
     cli.add_command(_command)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,10 @@ def _times(epsilon: float) -> str:
 
 
 def _queries(statement: Mapping[str, Any], measurements: Sequence[Measurement]) -> list[QueryView]:
-    budget = PrivacyBudget(epsilon=statement["epsilon"], delta=statement["delta"], allow_large_delta=True)
+    thresholds = sum((Fraction(step.get("delta", 0)) for step in statement.get("learned", [])), Fraction(0))
+    budget = PrivacyBudget(
+        epsilon=statement["epsilon"], delta=statement["delta"], allow_large_delta=True, thresholds=thresholds
+    )
     accounting = Accounting(statement.get("accounting", {}).get("name", Accounting.ZCDP))
     reserved = budget.rho_in(accounting)
     views = []

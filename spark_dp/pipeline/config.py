@@ -25,6 +25,7 @@ from spark_dp.pipeline.config_build import (
     read_mechanism,
     read_output,
     read_privacy,
+    read_private,
     read_run_directory,
     read_schema,
 )
@@ -38,6 +39,7 @@ from spark_dp.pipeline.config_sections import (
     PrivacyConfig,
     RunDirConfig,
 )
+from spark_dp.pipeline.config_shares import require_shares, with_thresholds
 from spark_dp.pipeline.config_tree import (
     LARGEST_BYTES,
     Entries,
@@ -49,6 +51,7 @@ from spark_dp.pipeline.config_tree import (
     refuse,
 )
 from spark_dp.pipeline.config_unfilled import require_filled
+from spark_dp.schema.private import PrivateColumn
 from spark_dp.schema.table import TableSchema
 
 _CHANGES_RESULTS = re.compile(
@@ -64,7 +67,9 @@ class RunConfig:
 
     Args:
         input, output, privacy, mechanism, run, evaluate: see `config_sections`.
-        schema: the columns that are synthesised; all others are left out.
+        schema: the columns that are synthesised; all others are left out. What is private of them has the largest domain
+            that may come of it, until it is answered.
+        private: what the schema leaves to private steps.
         spark: settings of Spark, for speed only.
         tree: that it was read from, for the places of its settings; None where it was not read.
 
@@ -76,6 +81,7 @@ class RunConfig:
     output: OutputConfig
     privacy: PrivacyConfig
     schema: TableSchema
+    private: tuple[PrivateColumn, ...] = ()
     mechanism: MechanismConfig = field(default_factory=MechanismConfig)
     run: RunDirConfig
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
@@ -84,6 +90,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         self._require_apart()
+        require_shares(self.privacy, self.private)
         for key in self.spark:
             if not key.startswith("spark."):
                 refuse(
@@ -118,6 +125,7 @@ class RunConfig:
             "unit": self.privacy.unit.identity(),
             "neighbours": self.privacy.neighbours.value,
             "schema": self.schema.to_json(),
+            **({"private": [column.to_json() for column in self.private]} if self.private else {}),
             "epsilon": float(self.privacy.budget.epsilon),
             "delta": float(self.privacy.budget.delta),
             "mechanism": self.mechanism.identity() | self._advised_by(),
@@ -263,8 +271,9 @@ def _read_run(tree: Tree) -> RunConfig:
     return RunConfig(
         input=read_input(root),
         output=read_output(root),
-        privacy=read_privacy(root),
+        privacy=with_thresholds(read_privacy(root), private := read_private(root)),
         schema=(schema := read_schema(root)),
+        private=private,
         mechanism=read_mechanism(root, schema),
         run=read_run_directory(root),
         evaluate=read_evaluate(root),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Final
 
 from spark_dp.errors import nearest
 from spark_dp.mechanisms.automatic import AUTO
@@ -24,6 +25,7 @@ from spark_dp.pipeline.config_sections import (
     ColumnUnit,
     EvaluateConfig,
     InputConfig,
+    LearnedBound,
     MechanismConfig,
     OutputConfig,
     PrivacyConfig,
@@ -37,9 +39,13 @@ from spark_dp.privacy.budget import LARGEST_DELTA, PrivacyBudget
 from spark_dp.privacy.sensitivity import Neighbours
 from spark_dp.schema.columns import Column
 from spark_dp.schema.domain import Clique
+from spark_dp.schema.private import PrivateColumn, read_column
 from spark_dp.schema.spelling import missing_colon
 from spark_dp.schema.table import TableSchema
 from spark_dp.spark.write import OutputMode
+
+MOST_LEARNED_ROWS: Final = 100_000
+"""What a learned bound may be at most: each number of rows is a cell."""
 
 
 def read_input(root: Section) -> InputConfig:
@@ -102,20 +108,52 @@ def _read_unit(privacy: Section) -> RowUnit | ColumnUnit:
     if unit.tree("column") is not None and unit.tree("columns") is not None:
         refuse("privacy.unit.columns", "is given together with privacy.unit.column. Keep one of the two.")
     columns = unit.names("column") or unit.names("columns")
+    max_rows, learned = _read_bound(unit)
     return ColumnUnit(
         columns=columns,
-        max_rows=unit.integer("max_rows") or 0,
+        max_rows=max_rows,
+        learned=learned,
         nulls=unit.choice("nulls", UnitNulls, UnitNulls.DROP),
         bounding=unit.choice("bounding", Bounding, Bounding.WEIGHT),
     )
 
 
+def _read_bound(unit: Section) -> tuple[int, LearnedBound | None]:
+    """Reads k, or how it is learned and what it may be at most."""
+    found = unit.required("max_rows")
+    if not isinstance(found, Scalar) or found.text != "auto":
+        for name in ("at_most", "quantile", "share"):
+            if unit.tree(name) is not None:
+                refuse(unit.name(name), "is only for max_rows: auto. Leave it out, or write max_rows: auto.")
+        return unit.integer("max_rows") or 0, None
+    at_most, share = unit.integer("at_most"), unit.tree("share")
+    for name, value in (("at_most", at_most), ("share", share)):
+        if value is None:
+            refuse(unit.name(name), f"is missing, and max_rows is auto. Write {UNIT[name].what}.")
+    if (at_most or 0) > MOST_LEARNED_ROWS:
+        refuse(unit.name("at_most"), f"is {at_most}. Write a whole number from 2 to {MOST_LEARNED_ROWS:,}.")
+    quantile = unit.tree("quantile")
+    return at_most or 0, LearnedBound(
+        quantile=Fraction(9, 10) if quantile is None else read_weight(quantile, unit.name("quantile")),
+        share=read_weight(share, unit.name("share")) if share is not None else Fraction(0),
+    )
+
+
+def read_private(root: Section) -> tuple[PrivateColumn, ...]:
+    """Reads what the schema leaves to private steps, in the schema's order."""
+    return tuple(private for _, private in _read_columns(root) if private is not None)
+
+
 def read_schema(root: Section) -> TableSchema:
+    """Reads the columns, private ones with the largest domain that may come of them."""
+    return TableSchema(columns=tuple(column for column, _ in _read_columns(root)))
+
+
+def _read_columns(root: Section) -> list[tuple[Column, PrivateColumn | None]]:
     found = root.required("schema")
     if not isinstance(found, Entries):
         refuse("schema", "is a list. Write a mapping of columns, or the path of a file that has them.")
-    columns = [Column.from_settings(name, plain_value(settings)) for name, settings in found.entries.items()]
-    return TableSchema(columns=tuple(columns))
+    return [read_column(name, plain_value(settings)) for name, settings in found.entries.items()]
 
 
 def read_mechanism(root: Section, schema: TableSchema) -> MechanismConfig:

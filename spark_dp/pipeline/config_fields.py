@@ -141,10 +141,24 @@ UNIT: Final[Settings] = {
     "column": Setting(form=Form.NAMES, what="the column that identifies a person, or a list of columns"),
     "columns": Setting(form=Form.NAMES, what="the columns that together identify a person"),
     "max_rows": Setting(
-        form=Form.INTEGER,
-        what="how many rows of one unit may count, a whole number from 1",
+        form=Form.OWN,
+        what="how many rows of one unit may count, a whole number from 1; or auto, to learn it with at_most and share",
         required=True,
         least=1,
+    ),
+    "at_most": Setting(
+        form=Form.INTEGER, what="with max_rows: auto, what it may be at most, a whole number from 2", least=2
+    ),
+    "quantile": Setting(
+        form=Form.NUMBER,
+        what="with max_rows: auto, the part of all units whose rows should count in full, below 1",
+        above=0,
+        usual="0.9",
+    ),
+    "share": Setting(
+        form=Form.NUMBER,
+        what="with max_rows: auto, the part of the run's budget that it may cost, such as 0.01",
+        above=0,
     ),
     "nulls": Setting(
         form=Form.TEXT, what="what becomes of rows without a unit", choices=tuple(UnitNulls), usual="drop"

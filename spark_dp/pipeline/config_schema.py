@@ -29,6 +29,7 @@ from spark_dp.pipeline.config_fields import (
 )
 from spark_dp.pipeline.config_sections import PATTERNS
 from spark_dp.pipeline.config_tree import UNFILLED
+from spark_dp.schema.private import PRIVATE, Cut
 from spark_dp.schema.settings import SETTINGS as COLUMN
 from spark_dp.schema.types import TYPE_NAMES
 
@@ -110,7 +111,13 @@ def _rows() -> Schema:
 def _unit() -> Schema:
     """Either `row`, or a mapping with one of `column` and `columns`."""
     named = [{"required": [name]} for name in ("column", "columns")]
-    return {"anyOf": [{"const": "row"}, {**_section(UNIT), "oneOf": named}]}
+    bound = {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}]}
+    learned = {
+        "if": {"required": ["max_rows"], "properties": {"max_rows": {"const": "auto"}}},
+        "then": {"required": ["at_most", "share"]},
+        "else": {"not": {"anyOf": [{"required": [name]} for name in ("at_most", "quantile", "share")]}},
+    }
+    return {"anyOf": [{"const": "row"}, {**_section(UNIT, {"max_rows": bound}), "oneOf": named, **learned}]}
 
 
 def _workload() -> Schema:
@@ -131,13 +138,18 @@ def _column() -> Schema:
     edges = {"type": "array", "items": literal, "minItems": 2}
     forms: dict[str, Schema] = {
         "type": {"type": "string", "pattern": _TYPE},
-        "values": {"type": "array", "items": literal, "minItems": 1, "uniqueItems": True},
+        "values": {
+            "anyOf": [
+                {"type": "array", "items": literal, "minItems": 1, "uniqueItems": True},
+                _private("values"),
+            ]
+        },
         "min": literal,
         "max": literal,
-        "bins": {"anyOf": [{"type": "integer", "minimum": 1}, edges]},
+        "bins": {"anyOf": [{"type": "integer", "minimum": 1}, edges, _private("bins")]},
         "other": literal,
         "undeclared": literal,
-        "nullable": {"type": "boolean"},
+        "nullable": {"anyOf": [{"type": "boolean"}, _private("nullable")]},
         "nan": {"anyOf": [{"enum": ["null", "cell", "drop", None]}, {"type": "number"}]},
         "infinity": {"enum": ["clip", "null", "drop", None]},
         "timezone": {"type": "string", "minLength": 1, "not": {"enum": [UNFILLED]}},
@@ -157,6 +169,23 @@ def _column() -> Schema:
             {"not": {"required": ["other", "undeclared"]}},
         ],
     }
+
+
+def _private(setting: str) -> Schema:
+    """A setting that is left to a private step, with its share of the budget."""
+    part = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+    forms: dict[str, Schema] = {
+        "private": {"const": True} if setting == "nullable" else {"type": "integer", "minimum": 1},
+        "per_unit": {"type": "integer", "minimum": 1},
+        "cut": {"enum": [cut.value for cut in Cut]},
+        "share": part,
+        "delta": part,
+    }
+    described = {
+        name: {"description": f"{what[0].upper()}{what[1:]}.", **forms[name]}
+        for name, what in PRIVATE[setting].items()
+    }
+    return _object(described, required=[name for name in described if name != "cut"])
 
 
 def _if_type(pattern: str, *, without: list[str], required: list[str] | None = None) -> Schema:

@@ -127,12 +127,35 @@ class RowUnit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedBound:
+    """The bound k is a private quantile of how many rows a unit has.
+
+    Args:
+        quantile: the part of all units whose rows should count in full, between 0 and 1.
+        share: of the run's rho.
+    """
+
+    quantile: Fraction
+    share: Fraction
+
+    def __post_init__(self) -> None:
+        for name in ("quantile", "share"):
+            if not 0 < getattr(self, name) < 1:
+                refuse(
+                    f"privacy.unit.{name}",
+                    f"is {float(getattr(self, name)):g}. Write a number between 0 and 1.",
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnUnit:
     """All rows with one value of these columns are a unit: the promise is per such value.
 
     Args:
         columns: of the input; they are synthesised only if the schema names them.
-        max_rows: k, the weight in rows to which each unit is bounded, at least 1. There is no default.
+        max_rows: k, the weight in rows to which each unit is bounded, at least 1. There is no default. Where it is learned,
+            what it may be at most, until it is known.
+        learned: how k is learned; None where it is declared.
         nulls: what becomes of rows without a unit.
         bounding: how the bound is kept.
     """
@@ -141,6 +164,7 @@ class ColumnUnit:
     max_rows: int
     nulls: UnitNulls = UnitNulls.DROP
     bounding: Bounding = Bounding.WEIGHT
+    learned: LearnedBound | None = None
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -165,12 +189,15 @@ class ColumnUnit:
 
     def identity(self) -> str | dict[str, Any]:
         """Returns what defines the unit, JSON-able."""
-        return {
+        identity = {
             "columns": list(self.columns),
             "max_rows": self.max_rows,
             "nulls": self.nulls.value,
             "bounding": self.bounding.value,
         }
+        if self.learned is None:
+            return identity
+        return identity | {"quantile": str(self.learned.quantile), "share": str(self.learned.share)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

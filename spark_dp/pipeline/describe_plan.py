@@ -12,6 +12,7 @@ from spark_dp.pipeline.config_sections import ColumnUnit
 from spark_dp.pipeline.expected_error import GOOD, ExpectedError, ExpectedRows
 from spark_dp.pipeline.plan_account import CHARGED, NOT_OPENED, UNREACHABLE, Standing
 from spark_dp.pipeline.plan_accounting import noise_of_other, promises_of
+from spark_dp.pipeline.plan_private import private_lines
 from spark_dp.pipeline.plan_resources import passes_of
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.privacy.composition import Accounting
@@ -31,6 +32,7 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
     parts = (
         ("PROMISE", _promise(plan)),
         ("ACCOUNT", _account(standing)),
+        *([("WHAT IS LEARNED FIRST", private_lines(plan))] if plan.steps else []),
         ("WHAT WILL BE ASKED", _questions(plan)),
         ("EXPECTED ERROR", _errors(plan)),
         ("WORK", _work(plan)),
@@ -44,11 +46,12 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
 
 
 def _promise(plan: RunPlan) -> Iterator[str]:
-    config, rho = plan.config, plan.queries.rho
+    config, rho = plan.config, plan.rho
     budget, unit = config.privacy.budget, config.privacy.unit
     change = "added or removed" if config.privacy.neighbours == "add_remove" else "replaced by another"
     if isinstance(unit, ColumnUnit):
-        whom = f"all rows of one {unit.label}, of which at most {unit.max_rows} rows' weight count"
+        most = f"{unit.max_rows}" if unit.learned is None else f"k ({unit.max_rows} at most, learned)"
+        whom = f"all rows of one {unit.label}, of which at most {most} rows' weight count"
     else:
         whom = "one row"
     yield _fact("protects", f"{whom}; neighbouring tables differ by one, {change}")
@@ -93,7 +96,7 @@ def _left(rho: float, epsilon: float, delta: float) -> str:
 
 
 def _questions(plan: RunPlan) -> Iterator[str]:
-    domain, rho = plan.config.schema.domain, plan.queries.rho
+    domain, rho = plan.config.schema.domain, plan.rho
     yield _fact("mechanism", plan.mechanism.name if plan.reason is None else f"auto: {plan.reason}")
     yield ""
     yield f"  {'query':{_NAME}} {'asks':8} {'marginals':>10} {'cells':>13} {'share of ρ':>11} {'noise σ, rows':>14}"

@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ from spark_dp.spark.tables import (
 )
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,17 @@ class OpenedInput:
             bounded.release()
         self._bounded.clear()
 
+    def with_config(self, config: RunConfig) -> OpenedInput:
+        """Returns the same input, to be read by other domains of the same columns or another bound."""
+        return replace(self, config=config)  # what Spark keeps for either is let go by both
+
+    def units(self, *payload: Column) -> DataFrame:
+        """Returns the rows with their units in key columns, none where the unit is the row. Nothing is bounded."""
+        unit = self.config.privacy.unit
+        if not isinstance(unit, ColumnUnit):
+            return self.rows.select(*payload)
+        return bounding.with_unit_keys(self.rows, self.unit, unit.nulls.value, payload)
+
     def raw_pass(self) -> MarginalPass:
         """Counts all rows as they are, unbounded. Only for the owner's evaluation."""
         return MarginalPass(partial(self._counted, self._count_plain), None, self.unchanged)
@@ -121,7 +132,7 @@ class OpenedInput:
             nonce = secrets.randbits(62)
             return bounding.weigh(keyed, max_rows=unit.max_rows, nulls=nulls, nonce=nonce), reader
         words, reader = encoded_words(keyed, schema, transport)
-        return bounding.sample(words, max_rows=unit.max_rows, nulls=nulls, nonce=_nonce(run_id)), reader
+        return bounding.sample(words, max_rows=unit.max_rows, nulls=nulls, nonce=nonce_of(run_id)), reader
 
     def _counted(self, count: Callable[[CountingLayout], Counted], layout: CountingLayout) -> Counted:
         with self._blamed_on_changes():
@@ -197,5 +208,6 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
     return OpenedInput(session, config, rows, tuple(ids), snapshot or snapshot_rows(rows), by_path)
 
 
-def _nonce(run_id: str) -> int:
+def nonce_of(run_id: str) -> int:
+    """Returns what keys the choice of rows and values in a run; the same when it is resumed."""
     return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big") >> 2

@@ -10,6 +10,7 @@ from typing import Any
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
 from spark_dp.pipeline.plan_accounting import promise_facts
+from spark_dp.pipeline.plan_private import private_facts
 from spark_dp.privacy.composition import Accounting
 
 FORMAT = 1
@@ -29,6 +30,7 @@ def promise_of(config: RunConfig, run_id: str, accounting: Accounting, rho: Frac
     spent = f"({float(privacy.budget.epsilon)!r}, {float(privacy.budget.delta)!r})-differential privacy"
     whom = f"all rows of one {unit.label}" if isinstance(unit, ColumnUnit) else "one row"
     change = "added or removed" if privacy.neighbours.value == "add_remove" else "replaced by another"
+    steps = private_facts(config)
     return {
         "run_id": run_id,
         "epsilon": float(privacy.budget.epsilon),
@@ -39,6 +41,7 @@ def promise_of(config: RunConfig, run_id: str, accounting: Accounting, rho: Frac
         "mechanism": config.mechanism.name,
         "accounting": promise_facts(config, accounting, rho),
         "promise": f"{spent} for tables that differ in {whom}, {change}.",
+        **({"learned": steps} if steps else {}),
     }
 
 

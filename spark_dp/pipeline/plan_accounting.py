@@ -9,8 +9,9 @@ from typing import Any
 
 from spark_dp.mechanisms.protocol import MechanismPlan
 from spark_dp.pipeline.config import RunConfig
-from spark_dp.privacy.composition import Accounting, Promise, stated_deltas
+from spark_dp.privacy.composition import Accounting, Promise
 from spark_dp.privacy.events import PI_ABOVE
+from spark_dp.privacy.thresholds import promises_beside
 
 
 def with_selections_of(plan: MechanismPlan, accounting: Accounting) -> MechanismPlan:
@@ -45,23 +46,32 @@ def noise_of_other(config: RunConfig, plan: MechanismPlan, accounting: Accountin
 
 def promises_of(config: RunConfig, accounting: Accounting, rho: Fraction) -> tuple[Promise, ...]:
     """Returns what a run promises at several deltas, its own among them; all of them hold at once."""
-    return tuple(accounting.promise(rho, delta) for delta in stated_deltas(config.privacy.budget.delta))
+    budget = config.privacy.budget
+    return promises_beside(accounting, rho, budget.delta, budget.thresholds)
 
 
-def accounting_facts(config: RunConfig, plan: MechanismPlan, accounting: Accounting) -> dict[str, Any]:
-    """Returns it JSON-able."""
+def accounting_facts(
+    config: RunConfig, plan: MechanismPlan, accounting: Accounting, rho: Fraction
+) -> dict[str, Any]:
+    """Returns it JSON-able.
+
+    Args:
+        config, plan, accounting: of the run.
+        rho: of all its queries, private steps included.
+    """
     return {
-        **promise_facts(config, accounting, plan.rho),
+        **promise_facts(config, accounting, rho),
         "noise_of_other_accounting": noise_of_other(config, plan, accounting),
     }
 
 
 def promise_facts(config: RunConfig, accounting: Accounting, rho: Fraction) -> dict[str, Any]:
     """Returns the accounting's name, the conversion that is tighter, rho, and the epsilon at several deltas."""
+    promises = promises_of(config, accounting, rho)
     return {
         "name": accounting.value,
         "noise": accounting.noise.value,
-        "method": accounting.promise(rho, config.privacy.budget.delta).method,
+        "method": next(p.method for p in promises if p.delta == config.privacy.budget.delta),
         "rho": float(rho),
-        "promises": [{"delta": p.delta, "epsilon": p.epsilon} for p in promises_of(config, accounting, rho)],
+        "promises": [{"delta": p.delta, "epsilon": p.epsilon} for p in promises],
     }

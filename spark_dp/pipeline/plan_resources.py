@@ -123,11 +123,23 @@ def passes_of(config: RunConfig) -> tuple[str, ...]:
         if unit.bounding is Bounding.SAMPLE:
             what += "; the encoded rows are kept by Spark, shuffled by unit and sampled"
         steps.append(what)
-    steps.append("every marginal is counted")
+    steps = [*private_passes(config), *steps, "every marginal is counted"]
     if source.table is not None or source.format not in PLAIN_FILES:
         changed = "the rows are fingerprinted, for a table without a list of files"
         steps = [f"{changed}: before", *steps, f"{changed}: after"]
     return tuple(steps)
+
+
+def private_passes(config: RunConfig) -> list[str]:
+    """Says which times the table is read for private steps, in order; each but the first and the last bounds it anew."""
+    unit = config.privacy.unit
+    found = [f"units are counted by {p.name}" for p in config.private if p.values is not None]
+    if isinstance(unit, ColumnUnit) and unit.learned is not None:
+        found.append("units are counted by their rows")
+    if any(private.bins is not None for private in config.private):
+        found.append("the grids of private bins are counted")
+    nulls = [p.name for p in config.private if p.bins is None and p.nulls is not None]
+    return [*found, *(f"nulls of {name} are counted" for name in nulls)]
 
 
 def task_slots(spark: Mapping[str, str]) -> int:

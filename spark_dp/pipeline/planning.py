@@ -13,10 +13,12 @@ from spark_dp.mechanisms.protocol import Mechanism, MechanismPlan
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
+from spark_dp.pipeline.config_shares import learned_share
 from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows, expected_errors
 from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
 from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_of
+from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
 from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
 from spark_dp.pipeline.plan_warnings import (
     account_warnings,
@@ -39,7 +41,8 @@ class RunPlan:
         config: of the run.
         mechanism: that will ask.
         reason: why it was chosen, where the configuration says auto; else None.
-        queries: what it will ask, with costs and noise.
+        queries: what it will ask, with costs and noise; where steps learn the domain, of the largest that may come of them.
+        steps: that learn what the schema leaves open, before it asks.
         accounting: in what it is charged: the account's.
         layout: what one pass counts.
         model_cells: cells that `mechanism.max_model_mb` allows the model.
@@ -50,10 +53,16 @@ class RunPlan:
     mechanism: Mechanism
     reason: str | None
     queries: MechanismPlan
+    steps: tuple[PrivateStep, ...]
     accounting: Accounting
     layout: CountingLayout
     model_cells: int
     memory: Memory
+
+    @property
+    def rho(self) -> Fraction:
+        """What all queries together may cost, private steps included."""
+        return self.queries.rho / (1 - learned_share(self.config.privacy, self.config.private))
 
     @property
     def expected(self) -> ExpectedRows:
@@ -94,6 +103,7 @@ class RunPlan:
             queries: name, kind ('measure', 'select' or 'score'), rho, share (of rho), marginals, cells, and stddev_rows:
                 the noise of a cell or of a scored error in rows, or the scale of a selection's score.
             expected_rows, expected_rows_from: the size that errors are given for and the setting that says so, or null.
+            private_steps: what is learned before, each with name, learns, share, rho, stddev, of, delta, threshold.
             columns: each with name, type and what `ExpectedError.facts` has, worst first.
             pairs: those that may be measured, worst first, at most MOST_PAIRS; pairs_planned counts all.
             marginals_counted, cells_counted, passes: of the counting, in order.
@@ -103,7 +113,7 @@ class RunPlan:
             warnings, notes: sentences.
         """
         privacy, standing = self.config.privacy, self.standing()
-        unit, rho = privacy.unit, self.queries.rho
+        unit, rho = privacy.unit, self.rho
         columns, pairs = self.errors(1), self.errors(2)
         schema, domain = self.config.schema, self.config.schema.domain
         return {
@@ -117,7 +127,7 @@ class RunPlan:
             "neighbours": privacy.neighbours.value,
             "mechanism": self.mechanism.name,
             "mechanism_reason": self.reason,
-            "accounting": accounting_facts(self.config, self.queries, self.accounting),
+            "accounting": accounting_facts(self.config, self.queries, self.accounting, self.rho),
             "account": standing.facts(),
             "queries": [
                 {
@@ -131,6 +141,7 @@ class RunPlan:
                 }
                 for q in self.queries.queries
             ],
+            "private_steps": [step.facts(rho) for step in self.steps],
             "expected_rows": self.expected.rows,
             "expected_rows_from": self.expected.source,
             "columns": [
@@ -155,6 +166,7 @@ class RunPlan:
         """Says in plain sentences what will happen to rows and columns."""
         unit = self.config.privacy.unit
         found = [note for column in self.config.schema.columns for note in column.notes()]
+        found += private_notes(self.config)
         if isinstance(unit, ColumnUnit):
             found.append(
                 f"Each {unit.label} counts with the weight of at most {unit.max_rows} rows ({unit.bounding.value}); "
@@ -213,7 +225,7 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         )
     queries = mechanism.plan(
         domain,
-        rho=rho,
+        rho=rho * (1 - learned_share(config.privacy, config.private)),
         contribution=contribution_of(config),
         workload=workload,
         max_cells=model_cells,
@@ -224,6 +236,7 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         mechanism=mechanism,
         reason=None if advice is None else advice.reason,
         queries=with_selections_of(queries, accounting),
+        steps=private_steps(config, rho),
         accounting=accounting,
         layout=layout,
         model_cells=model_cells,

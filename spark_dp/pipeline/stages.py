@@ -53,6 +53,7 @@ from spark_dp.pipeline.output import (
 from spark_dp.pipeline.plan_account import standing_of
 from spark_dp.pipeline.planning import RunPlan, plan_run
 from spark_dp.pipeline.preflight import require_input, require_own_key
+from spark_dp.pipeline.preprocessing import Desk, learn, resolved_config
 from spark_dp.pipeline.report import report_text
 from spark_dp.pipeline.resume import (
     answers_of,
@@ -72,6 +73,7 @@ from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact, digest_of
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.run_account import RunAccount
+from spark_dp.privacy.transcript import Transcript
 from spark_dp.spark.counting import SparkMarginals
 from spark_dp.spark.generate import generate_table
 from spark_dp.spark.tables import declared_columns, read_table
@@ -124,6 +126,14 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
         remember(run, identity)
         keep_head(run, account.head)
         answers_of(run, account).sweep()
+        answers = answers_of(run, account)
+        transcript = Transcript(account, answers)
+        config = learn(  # what the schema leaves open: values, k, bins, nulls
+            Desk(
+                config=config, opened=opened, account=account, answers=answers, transcript=transcript, say=say
+            )
+        )
+        opened = opened.with_config(config)
         planned = plan_run(config, accounting=account.accounting, rho=account.rho)
         curator = Curator(
             domain=config.schema.domain,  # an attribute for each column, a cell for each declared value or bin
@@ -134,7 +144,8 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
                 lambda: opened.bounded_pass(account.run_id),
             ),
             account=account,  # what may be spent
-            answers=answers_of(run, account),  # what was drawn: never drawn again
+            answers=answers,  # what was drawn: never drawn again
+            transcript=transcript,
             drawn=run.progress.meter("noise", "cells"),
         )
         measurements = planned.mechanism.measure(curator, planned.queries, say)
@@ -188,7 +199,8 @@ def generate(run: Run) -> dict[str, Any]:
     """
     measured = measurements_of(run)
     modelled = model_of(run, measured)
-    generated = run.config.generate_settings()
+    config = resolved_config(run, measured)
+    generated = config.generate_settings()
     digest = digest_of({"model": modelled.digest, "settings": generated})
     output = run.output
     recover(output)
@@ -205,7 +217,7 @@ def generate(run: Run) -> dict[str, Any]:
     table = generate_table(  # typed rows, a chunk a stream
         session,
         shipped(run, modelled),
-        run.config.schema,
+        config.schema,
         rows=rows,
         seed=run.config.run.seed,
     )
@@ -259,15 +271,16 @@ def evaluate(run: Run) -> Evaluation:
     Returns:
         What is written to `internal/evaluation.json` and, as a page, to `internal/evaluation.html`, and nowhere else.
     """
-    config, say = run.config, run.progress.say
+    say = run.progress.say
     manifest = manifest_there(run)
     if not manifest:
         raise InputError(
-            f"There is no finished output at {config.output.path!r} to evaluate. Nothing was read or spent. "
+            f"There is no finished output at {run.config.output.path!r} to evaluate. Nothing was read or spent. "
             "Run `spark-dp generate` first.",
             field="output.path",
         )
-    statement = read_statement(measurements_of(run))
+    measured = measurements_of(run)
+    statement, config = read_statement(measured), resolved_config(run, measured)
     opened = open_input(run.spark(to_compute=False), config, run.table)
     compared = digest_of({"input": opened.snapshot.digest, "output": manifest, "run": statement["run_id"]})
     made = evaluation_there(run.directory.internal.read(EVALUATION), compared)

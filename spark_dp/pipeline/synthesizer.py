@@ -14,6 +14,7 @@ from spark_dp.pipeline.config import RunConfig, load_config
 from spark_dp.pipeline.config_sections import LARGEST_SEED
 from spark_dp.pipeline.output import rows_to_generate, shipped
 from spark_dp.pipeline.planning import RunPlan
+from spark_dp.pipeline.preprocessing import resolved_config
 from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.resume import measurements_of, model_of
 from spark_dp.pipeline.run import Run
@@ -120,11 +121,12 @@ class SyntheticModel:
         _require_whole("rows", rows, LARGEST_ROWS)
         _require_whole("seed", seed, LARGEST_SEED)
         run = self._run()
-        modelled = model_of(run, measurements_of(run))
+        measured = measurements_of(run)
+        modelled = model_of(run, measured)
         return generate_table(
             self.session,
             shipped(run, modelled),
-            self.config.schema,
+            resolved_config(run, measured).schema,
             rows=rows_to_generate(run, modelled) if rows is None else rows,
             seed=self.config.run.seed if seed is None else seed,
         )

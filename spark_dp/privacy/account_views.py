@@ -30,7 +30,8 @@ class AccountView:
         releases: how many runs it was opened for; None where one run may take all.
         release_rho, release_epsilon: the most that one run may take, the epsilon at the account's delta.
         releases_left: how many such runs the rest pays for.
-        promises: what all runs together promise at most, at several deltas; all of them hold at once.
+        promises: what all runs together promise at most, at several deltas; all of them hold at once. Those at other deltas
+            than its own hold as long as no further threshold is asked.
         asked: the events of all queries so far, added up.
         asked_promises: what those alone cost by the tighter conversion, at the same deltas; () where there are none.
         inputs: that it is bound to.

@@ -10,6 +10,7 @@ from typing import Final
 from spark_dp.errors import BudgetExceededError, ConfigurationError, InternalError
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import Event
+from spark_dp.privacy.thresholds import delta_left, rho_beside
 
 LARGEST_DELTA: Final = 1e-5
 
@@ -36,6 +37,7 @@ class PrivacyBudget:
         epsilon: positive and finite. There is no default.
         delta: in (0, 1), far below one over the number of units. There is no default.
         allow_large_delta: confirms a delta above 1e-5.
+        thresholds: the part of delta that is kept for private values; rho is what the rest of it pays for.
 
     Raises:
         ConfigurationError: with field `privacy.epsilon` or `privacy.delta`.
@@ -44,6 +46,7 @@ class PrivacyBudget:
     epsilon: float
     delta: float
     allow_large_delta: bool = False
+    thresholds: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
         _require_positive_number("privacy.epsilon", self.epsilon)
@@ -61,6 +64,12 @@ class PrivacyBudget:
                 "--confirm-large-delta for an account.",
                 field="privacy.delta",
             )
+        if not self.thresholds >= 0 or delta_left(float(self.delta), self.thresholds) <= 0:
+            raise ConfigurationError(
+                f"privacy.delta = {self.delta} is not above the delta = {float(self.thresholds):g} of private values "
+                "together: nothing is left for the noise. Nothing was spent. Lower their delta, to a tenth of it in all.",
+                field="privacy.delta",
+            )
 
     @property
     def rho(self) -> Fraction:
@@ -69,7 +78,7 @@ class PrivacyBudget:
 
     def rho_in(self, accounting: Accounting) -> Fraction:
         """Returns what the run may spend in this accounting, rounded down (`Accounting.rho`)."""
-        return accounting.rho(float(self.epsilon), float(self.delta))
+        return rho_beside(accounting, float(self.epsilon), float(self.delta), self.thresholds)
 
 
 class RhoFilter:

@@ -85,6 +85,7 @@ class Curator:
         answers: the run's private state; holds specifications and answers.
         entropy: the operating system's, except in tests.
         drawn: told how many cells of a query have their noise, of how many: declared numbers, both.
+        transcript: of the run so far, where other queries were asked before these; else a new one.
     """
 
     __slots__ = ("_accounting", "_contribution", "_domain", "_drawn", "_entropy", "_source", "_transcript")
@@ -99,13 +100,14 @@ class Curator:
         answers: Blobs,
         entropy: Entropy = OS_ENTROPY,
         drawn: Callable[[int, int], None] = lambda *_: None,
+        transcript: Transcript | None = None,
     ) -> None:
         self._domain = domain
         self._drawn = drawn
         self._contribution = contribution
         self._accounting = account.accounting
         self._source = source
-        self._transcript = Transcript(account, answers)
+        self._transcript = Transcript(account, answers) if transcript is None else transcript
         self._entropy = entropy
 
     def __repr__(self) -> str:

@@ -100,14 +100,47 @@ class SelectionEvent:
         return {"kind": "selection", "epsilon": str(self.epsilon)}
 
 
-Event = GaussianEvent | RoundedGaussianEvent | SelectionEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdEvent:
+    """Noisy counts of values that were seen in the table, those below a threshold forgotten.
+
+    Attributes:
+        mu_squared: squared L2 sensitivity over the variance parameter, positive.
+        delta: the probability that a value of one unit alone passes, positive; it adds to all other deltas.
+        rounded: whether the noise is the rounded Gaussian, and not the discrete one.
+    """
+
+    mu_squared: Fraction
+    delta: Fraction
+    rounded: bool
+
+    def __post_init__(self) -> None:
+        _require_positive("mu_squared", self.mu_squared)
+        _require_positive("delta", self.delta)
+
+    @property
+    def rho(self) -> Fraction:
+        """mu^2 / 2: it is delta-approximate rho-zCDP (proved in docs/privacy.md)."""
+        return self.mu_squared / 2
+
+    @property
+    def gaussian_rho(self) -> Fraction | None:
+        """mu^2 / 2 where the noise is rounded: it is mu-Gaussian-DP but for events of probability delta."""
+        return self.mu_squared / 2 if self.rounded else None
+
+    def to_json(self) -> dict[str, str]:
+        kind = "rounded_threshold" if self.rounded else "threshold"
+        return {"kind": kind, "mu_squared": str(self.mu_squared), "delta": str(self.delta)}
+
+
+Event = GaussianEvent | RoundedGaussianEvent | SelectionEvent | ThresholdEvent
 
 
 def event_from_json(record: Mapping[str, object]) -> Event:
     """Reads what `to_json` wrote.
 
     Raises:
-        LedgerError: the record is not one of a known kind with one positive rational "p/q".
+        LedgerError: the record is not one of a known kind with positive rationals "p/q".
     """
     match dict(record):
         case {"kind": "gaussian", "mu_squared": str(value), **rest} if not rest:
@@ -116,6 +149,15 @@ def event_from_json(record: Mapping[str, object]) -> Event:
             return RoundedGaussianEvent(mu_squared=parse_fraction(value))
         case {"kind": "selection", "epsilon": str(value), **rest} if not rest:
             return SelectionEvent(epsilon=parse_fraction(value))
+        case {
+            "kind": "threshold" | "rounded_threshold" as kind,
+            "mu_squared": str(value),
+            "delta": str(delta),
+            **rest,
+        } if not rest:
+            return ThresholdEvent(
+                mu_squared=parse_fraction(value), delta=parse_fraction(delta), rounded=kind != "threshold"
+            )
     raise LedgerError("An event in the ledger is of no known kind or was altered. Nothing was drawn.")
 
 

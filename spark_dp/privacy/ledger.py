@@ -23,6 +23,7 @@ from spark_dp.privacy.account_rules import (
     require_affordable,
     require_same_promise,
     require_same_run,
+    rho_of,
 )
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.bindings import binding, place_of
@@ -33,10 +34,12 @@ from spark_dp.privacy.leases import Heartbeat, Waiting, held_until, lease_second
 from spark_dp.privacy.ledger_chain import Change, Deed, Head, What, now, record, require_entry
 from spark_dp.privacy.ledger_database import NOTHING, RESTORE, create_tables, guarded, open_tables
 from spark_dp.privacy.ledger_replay import Verified, verify
-from spark_dp.privacy.ledger_schema import accounts, entries, runs
+from spark_dp.privacy.ledger_schema import accounts, entries, queries, runs
 from spark_dp.privacy.ledger_show import account_view, bound_to, run_views
+from spark_dp.privacy.query_record import read_query
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.privacy.thresholds import delta_of, rho_lost
 from spark_dp.privacy.voiding import require_voidable, void
 
 
@@ -201,7 +204,7 @@ class Ledger:
             if (until := held_until(connection, dataset, key)) is not None:
                 return until
         else:
-            require_affordable(account, _spent(verified), request)
+            require_affordable(account, _spent(account, verified, request.budget.thresholds), request)
         if request.place is not None:
             bind = binding(connection, dataset, request.place, bound_to(verified))
             if bind is not None:
@@ -257,7 +260,7 @@ class Ledger:
             require_same_promise(account, request)
             run = verified.rows[runs.name].get((dataset, key))
             if run is None or run["status"] == "voided":
-                require_affordable(account, _spent(verified), request)
+                require_affordable(account, _spent(account, verified, budget.thresholds), request)
 
     def show(self, dataset: str) -> AccountView:
         """Returns what an account may spend and has spent.
@@ -267,7 +270,7 @@ class Ledger:
         """
         with guarded(), self._engine.begin() as connection:
             account, verified = _verified(connection, dataset)
-        return account_view(account, verified, _spent(verified))
+        return account_view(account, verified, _spent(account, verified))
 
     def history(self, dataset: str) -> tuple[RunView, ...]:
         """Returns an account's runs with their queries, oldest first.
@@ -352,9 +355,19 @@ def _require_no_chain(connection: sa.Connection, dataset: str) -> None:
         )
 
 
-def _spent(verified: Verified) -> Fraction:
-    reserved = (parse_fraction(run["rho"]) for run in verified.of(runs) if run["status"] != "voided")
-    return sum(reserved, Fraction(0))
+def _spent(account: Row, verified: Verified, more: Fraction = Fraction(0)) -> Fraction:
+    """Returns what is not left of an account's rho: reserved by runs, or no longer paid for by its delta.
+
+    Args:
+        account, verified: the account.
+        more: the delta of thresholds that a run is about to ask, beside those that were asked.
+    """
+    live = {run["key"]: parse_fraction(run["rho"]) for run in verified.of(runs) if run["status"] != "voided"}
+    asked = (read_query(query).event for query in verified.of(queries) if query["key"] in live)
+    lost = rho_lost(
+        accounting_of(account), account["epsilon"], account["delta"], rho_of(account), delta_of(asked) + more
+    )
+    return sum(live.values(), lost)
 
 
 def _new_run(request: RunRequest, run_id: str, rho: Fraction, epoch: int) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from fractions import Fraction
 from spark_dp.privacy.account_rules import Row, accounting_of, affordable_epsilon, rho_of, share_of
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.bindings import Bound
-from spark_dp.privacy.composition import EventSum, stated_deltas
+from spark_dp.privacy.composition import EventSum
 from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.ledger_replay import Verified
 from spark_dp.privacy.ledger_schema import inputs, queries, runs
 from spark_dp.privacy.query_record import read_query
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.privacy.thresholds import asked_beside, delta_of, promises_beside, rho_lost
 
 
 def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountView:
@@ -25,7 +26,9 @@ def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountVi
         account["delta"],
         accounting_of(account),
     )
-    asked = EventSum.of(read_query(row).event for row in verified.of(queries))
+    events = [read_query(row).event for row in verified.of(queries)]
+    asked, thresholds = EventSum.of(events), delta_of(events)
+    promised = rho - rho_lost(accounting, account["epsilon"], delta, rho, thresholds)
     return AccountView(
         dataset=account["dataset"],
         unit=account["unit"],
@@ -44,9 +47,9 @@ def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountVi
         release_rho=share,
         release_epsilon=None if share is None else affordable_epsilon(share, delta, accounting),
         releases_left=None if share is None else int((rho - spent) // share),
-        promises=tuple(accounting.promise(rho, each) for each in stated_deltas(delta)),
+        promises=promises_beside(accounting, promised, delta, thresholds),
         asked=asked,
-        asked_promises=tuple(asked.promise(each) for each in stated_deltas(delta)) if asked.count else (),
+        asked_promises=asked_beside(asked, delta, thresholds) if asked.count else (),
         inputs=bound_to(verified),
         head=verified.head,
     )

@@ -92,3 +92,14 @@ class Contribution:
             raise InternalError("Joint scores need weights of at least 1. Nothing was drawn.")
         factor = 4 if self.neighbours is Neighbours.REPLACE else 1
         return factor * self.weight**2 * sum(weight**2 for weight in weights)
+
+
+def values_l2_squared(per_unit: int, neighbours: Neighbours) -> int:
+    """Returns the squared L2 sensitivity of the numbers of units that have each value, `per_unit` values a unit.
+
+    Sensitivity: adding or removing a unit moves at most per_unit counts by 1, the L2 distance of which is its root.
+    Replacing one moves at most per_unit counts up and as many down.
+    """
+    if type(per_unit) is not int or per_unit < 1:
+        raise InternalError(f"A sensitivity was asked for of {per_unit!r} values a unit. Nothing was drawn.")
+    return (2 if neighbours is Neighbours.REPLACE else 1) * per_unit

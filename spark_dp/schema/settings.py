@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 SETTINGS: Final[Mapping[str, str]] = {
     "type": "the stored type, such as string, integer, double, decimal(10,2), date or timestamp",
-    "values": "a list of the values that are declared",
+    "values": "a list of the values that are declared, or {private: 50, per_unit: 1, share: 0.02, delta: 1e-9} to learn "
+    "them",
     "min": "the least value, as far as you may say it without looking; what lies below is clipped to it",
     "max": "the greatest value, as far as you may say it without looking; what lies above is clipped to it",
-    "bins": "a number of equal bins, or a list of their edges; leave it out for one bin a value",
+    "bins": "a number of equal bins, a list of their edges, or {private: 24, share: 0.02} to learn bounds and edges; leave "
+    "it out for one bin a value",
     "other": "a literal that stands for all values that are not declared",
     "undeclared": "drop, or a declared value that stands for all that are not declared",
-    "nullable": "true where the column may be null: null then has a cell of its own",
+    "nullable": "true where the column may be null: null then has a cell of its own; or {private: true, share: 0.005}",
     "nan": "what becomes of NaN: null, cell, drop, or a number in range",
     "infinity": "what becomes of an infinite value: clip, null or drop",
     "timezone": "the zone in which local times are read, such as Europe/Berlin",

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -259,11 +259,7 @@ def _totals(
             F.sum(_mark(keys, reduced, nonce)).alias("mark"),
         ).collect()[0]
     if nulls == "error" and found["nulls"]:
-        raise InputError(
-            "privacy.unit.nulls is 'error', and there are rows whose unit id is null. Nothing was spent. Drop them "
-            "(nulls: drop), count all of them as one unit (nulls: one_unit), or repair the table.",
-            field="privacy.unit.nulls",
-        )
+        refuse_null_ids()
     rows = int(found["rows"] or 0)
     if rows >= MOST_ROWS:
         raise InputError(
@@ -276,6 +272,15 @@ def _totals(
         units=int(found["units"]),
     )
     return totals, int(found["above"] or 0)
+
+
+def refuse_null_ids() -> NoReturn:
+    """Says that there are null ids where `nulls` is `error`."""
+    raise InputError(
+        "privacy.unit.nulls is 'error', and there are rows whose unit id is null. Nothing was spent. Drop them "
+        "(nulls: drop), count all of them as one unit (nulls: one_unit), or repair the table.",
+        field="privacy.unit.nulls",
+    )
 
 
 def _mark(keys: list[str], weight: Column, nonce: int) -> Column:

@@ -49,6 +49,7 @@ def test_each_command_writes_one_document_with_the_documented_keys(tmp_path, spa
             for stage in ("plan", "measure", "fit", "generate", "report", "evaluate", "run")
         ),
         asked("query", site.run_folder, "--by", "ward"),
+        asked("audit", "--mechanism", "independent", "--canaries", 100, "--draws", 10),
         asked("ledger", "open", "other", *ledger, *budget),
         *(asked("ledger", name, "visits", *ledger) for name in ("show", "history", "close")),
     ]

@@ -17,6 +17,7 @@ from support.crowds import Crowd, same
 from support.engine import (
     Watch,
     frozen_worker,
+    kill_busy,
     lose_cached_blocks,
     lose_shuffle_files,
     session_on,
@@ -100,8 +101,8 @@ def test_without_faults_the_counts_are_the_exact_ones(session, site, crowd, expe
 )
 def test_counts_are_the_same_after_a_kill(session, site, expected, step, victim):
     bounding, which, where = STEPS[step]
-    running = wait_for_executors(session)
-    strike = running[0].kill if victim == "executor" else running[0].kill_workers
+    wait_for_executors(session)
+    strike = kill_busy(session, victim)
     watch = Watch(session, strike, **where)
     passes = Passes(session, site, UNIT[bounding])
     setattr(passes, which, watch)

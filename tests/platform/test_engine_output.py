@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.cluster import standalone_cluster
 from support.crowds import TABLE
-from support.engine import Watch, frozen_worker, session_on, wait_for_executors
+from support.engine import Watch, frozen_worker, kill_busy, session_on, wait_for_executors
 from support.plans import independent_plan
 from support.reliability import require_stated
 
@@ -80,8 +80,8 @@ CLEAN = {"out", "out/_SUCCESS", "out/._SUCCESS.crc", "out/_manifest.json"}
 
 @pytest.mark.parametrize("victim", ["executor", "Python workers"])
 def test_rows_are_the_same_after_a_kill(session, tmp_path, expected, victim):
-    running = wait_for_executors(session)
-    strike = running[0].kill if victim == "executor" else running[0].kill_workers
+    wait_for_executors(session)
+    strike = kill_busy(session, victim)
     with Watch(session, strike, tasks=8, done=2) as watch:
         write(session, tmp_path)
     assert watch.failures > 0

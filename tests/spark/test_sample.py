@@ -127,6 +127,19 @@ def test_a_twin_without_the_number_of_the_copy_keeps_clumps(spark, monkeypatch, 
     assert spread_of_copies(spark, tmp_path / "t", 7) < 1e-6
 
 
+def test_what_is_kept_of_equal_rows_does_not_depend_on_partitions(spark, tmp_path):
+    """Copies are numbered in the whole table: per partition, other numbers would have the least hashes."""
+    ids = np.repeat(np.arange(300), 12)
+    table = pa.table({"id": pa.array(ids, pa.int32()), "a": pa.array(["x", "y"] * 1800)})
+    rows = read(spark, table, tmp_path / "t")
+    found = [
+        counts(*sampled(rows.repartition(n), 5, schema=PAIRS), [("id", "a")], PAIRS)[("id", "a")]
+        for n in (1, 6)
+    ]
+    assert (found[0].sum(axis=1)[:300] == 5).all()
+    assert np.array_equal(*found)
+
+
 def test_a_hot_row_of_one_unit_is_cut_to_k(spark, tmp_path):
     table = pa.table(
         {"id": pa.array([1] * 50_000 + [2], pa.int32()), "a": pa.array(["x"] * 49_999 + ["y"] * 2)}

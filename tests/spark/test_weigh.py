@@ -57,13 +57,13 @@ def test_a_weight_rounded_up_is_noticed(table):
     assert sum(w for w, u in zip(up, table.column("id").to_pylist(), strict=True) if u == "hot") > 4 * W
 
 
-def test_a_unit_with_a_hundred_thousand_rows_in_ten_files_weighs_at_most_k(spark, tmp_path):
-    k, sizes = 3, {"hot": 100_000, "cold": 2}
+def test_a_unit_with_a_million_rows_in_ten_files_weighs_at_most_k(spark, tmp_path):
+    k, sizes = 3, {"hot": 1_000_000, "cold": 2}
     bounded, reader = weighed(read(spark, units_table(sizes, pa.string()), tmp_path / "t", files=10), k)
     weights = bounded.rows.toArrow().column("__weight").to_numpy()
-    assert len(weights) == 100_002
+    assert len(weights) == 1_000_002
     assert weights.sum() == bounded.totals.weight
-    assert weights.sum() - 2 * W == 100_000 * (W * k // 100_000) <= k * W
+    assert weights.sum() - 2 * W == 1_000_000 * (W * k // 1_000_000) <= k * W
     total = counts(bounded, reader, [()])[()]
     assert total <= (k + 2) * W
 

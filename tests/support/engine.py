@@ -37,6 +37,7 @@ def session_on(master: str, **settings: str) -> Iterator[Any]:
         "spark.pyspark.python": sys.executable,
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.adaptive.enabled": "false",
+        "spark.task.maxFailures": "50",
         "spark.sql.files.openCostInBytes": "128m",
         **{name.replace("__", "."): value for name, value in settings.items()},
     }
@@ -86,13 +87,11 @@ class Executor:
                 os.kill(pid, signal.SIGKILL)
 
     def kill_workers(self) -> bool:
-        """SIGKILL for the Python workers; returns whether one of them was at work."""
-        found = self.workers()
-        busy = any(_is_working(pid) for pid in found)
-        for pid in found if busy else []:
+        """SIGKILL for the Python workers; returns False, since they may have had nothing to do."""
+        for pid in self.workers():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        return busy
+        return False
 
 
 def executors(session: Any) -> list[Executor]:
@@ -103,6 +102,29 @@ def executors(session: Any) -> list[Executor]:
         for p in processes()
         if "CoarseGrainedExecutorBackend" in p.command and application in p.command and "java" in p.command
     ]
+
+
+def busy_executor(session: Any) -> Executor | None:
+    """Returns an executor that has a task now."""
+    tracker = session.sparkContext._jsc.sc().statusTracker()
+    hosts = {info.host() for info in tracker.getExecutorInfos() if info.numRunningTasks()}
+    among = {p.pid: p.command for p in processes()}
+    return next((e for e in executors(session) if any(f" {h} " in among.get(e.pid, "") for h in hosts)), None)
+
+
+def kill_busy(session: Any, victim: str) -> Callable[[], bool]:
+    """Gives a fault that kills an executor at work, or its Python workers."""
+
+    def strike() -> bool:
+        executor = busy_executor(session)
+        if executor is None:
+            return False
+        if victim == "executor":
+            executor.kill()
+            return True
+        return executor.kill_workers()
+
+    return strike
 
 
 def wait_for_executors(session: Any, count: int = 2) -> list[Executor]:
@@ -122,7 +144,8 @@ class Watch:
 
     Args:
         session: whose stages are looked at.
-        fault: what strikes; where it returns False it has hit nothing, and strikes again.
+        fault: what strikes; where it returns False it may have hit nothing, and strikes again until a task fails or
+            the stage is over.
         tasks: of the stage to strike: a pass over the files has as many as there are files.
         after: how many stages after the first that worked inside, at least.
         done: tasks of it that must have finished.
@@ -145,6 +168,7 @@ class Watch:
         self._before: set[int] = set()
         self.struck: int | None = None
         self.failures = 0
+        self._settled = False
 
     def __enter__(self) -> Watch:
         self._before = set(self._tracker.getActiveStageIds())  # what a zombie of an earlier block still does
@@ -176,17 +200,16 @@ class Watch:
             if number not in self.stages:
                 self.stages.append(number)
             later = number - self.stages[0] >= self._after and info.numCompletedTasks >= self._done
-            if self.struck is None and later and info.numTasks == self._tasks and self._fault() is not False:
-                self.struck = number
+            if later and info.numTasks == self._tasks and not self._settled:
+                self.struck = number if self.struck is None else self.struck
+                self._settled = self._fault() is not False or info.numFailedTasks > 0
 
 
 def lose_cached_blocks(session: Any) -> int:
     """Evicts every cached block on every executor, as memory pressure does; returns of how many frames."""
-    context = session.sparkContext._jsc.sc()
-    master = context.env().blockManager().master()
     cached = [int(number) for number in session.sparkContext._jsc.getPersistentRDDs()]
-    for number in cached:
-        master.removeRdd(number, True)
+    for number in cached:  # the blocks alone: the frame stays one that is to be cached
+        session.sparkContext._jsc.sc().unpersistRDD(number, True)
     return len(cached)
 
 
@@ -209,7 +232,7 @@ def frozen_worker(session: Any) -> Iterator[Callable[[], None]]:
             everyone = processes()
             daemons = [p for p in executor.workers() if "pyspark" in _command(p, everyone)]
             leaves = [p for p in daemons if not any(q.parent == p for q in everyone)]
-            if any(map(_is_working, leaves)):
+            if leaves and len(daemons) > len(leaves):
                 for pid in leaves:
                     os.kill(pid, signal.SIGSTOP)
                 stopped.extend(leaves)
@@ -222,14 +245,6 @@ def frozen_worker(session: Any) -> Iterator[Callable[[], None]]:
         for pid in stopped:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-
-
-def _is_working(pid: int) -> bool:
-    """Whether a process runs or waits for the processor, and not for something to do."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "R"
-    except OSError:
-        return False
 
 
 def _command(pid: int, among: list[Process]) -> str:

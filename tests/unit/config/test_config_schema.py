@@ -97,6 +97,12 @@ GOOD = [
     {"age": "  age: {type: boolean}"},
     {"age": "  age: {type: integer, values: [1, 2], undeclared: drop}"},
     {"age": "  age: {type: integer, min: 0, max: 9}"},
+    {"unit": "  unit: {column: person, max_rows: auto, at_most: 50, quantile: 0.8, share: 0.01}"},
+    {
+        "age": "  age: {type: double, min: 0, max: 9, bins: {private: 3, cut: width, share: 0.1}, nullable: {private: "
+        "true, share: 1e-3}}"
+    },
+    {"age": "  age: {type: long, values: {private: 3, per_unit: 1, share: 0.1, delta: 1e-12}, other: 7}"},
 ]
 
 
@@ -172,6 +178,12 @@ BAD = [
     {"age": "  age: {type: double, min: 0, max: 9, bins: 3, nan: keep}"},
     {"age": "  age: {type: integer, min: 0, max: 9, nullable: yes}"},
     {"age": "  age: integer"},
+    {"unit": "  unit: {column: person, max_rows: auto, share: 0.01}"},
+    {"unit": "  unit: {column: person, max_rows: 5, at_most: 50}"},
+    {"age": "  age: {type: double, min: 0, max: 9, bins: {private: 3}}"},
+    {"age": "  age: {type: double, min: 0, max: 9, bins: {private: 3, share: 0}}"},
+    {"age": "  age: {type: integer, min: 0, max: 9, nullable: {private: false, share: 0.1}}"},
+    {"age": "  age: {type: string, values: {private: 3, share: 0.1, delta: 1e-9}, other: x}"},
 ]
 
 
@@ -220,12 +232,16 @@ def test_a_column_has_exactly_the_keys_that_the_reader_takes():
         ("input", config_sections.InputConfig, {}),
         ("output", config_sections.OutputConfig, {}),
         ("privacy", config_sections.PrivacyConfig, {"budget": {"epsilon", "delta"}}),
-        ("privacy.unit", config_sections.ColumnUnit, {"columns": {"column", "columns"}}),
+        (
+            "privacy.unit",
+            config_sections.ColumnUnit,
+            {"columns": {"column", "columns"}, "learned": {"at_most", "quantile", "share"}},
+        ),
         ("mechanism", config_sections.MechanismConfig, {}),
         ("mechanism.workload", config_sections.WorkloadConfig, {}),
         ("run", config_sections.RunDirConfig, {}),
         ("evaluate", config_sections.EvaluateConfig, {}),
-        ("", RunConfig, {"tree": set()}),
+        ("", RunConfig, {"tree": set(), "private": set()}),
     ],
 )
 def test_every_field_of_a_section_can_be_written(section, kind, unlike):

@@ -89,6 +89,24 @@ def test_each_value_goes_to_its_cell(settings, values, codes):
     assert codes_of(column(**settings), values) == codes
 
 
+ALONE = [
+    ({"type": "integer", "min": 0, "max": 9}, [3, 7, 12]),
+    ({"type": "integer", "values": [2, 5, 9], "undeclared": 2}, [5, 9, 7]),
+    (DELAY, [100, 200, 700]),
+    (DISTANCE, [20.0, 60.0, 1000.0]),
+    (CARRIER | {"other": "ZZ"}, ["NO", "XX", "AA"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("settings", "values"), ALONE, ids=lambda given: given.get("type", "") if isinstance(given, dict) else ""
+)
+def test_the_code_of_a_value_does_not_depend_on_the_rows_beside_it(settings, values):
+    together = codes_of(column(**settings), values)
+    assert [codes_of(column(**settings), [value])[0] for value in values] == together
+    assert codes_of(column(**settings), values[::-1]) == together[::-1]
+
+
 def test_timestamps_are_declared_in_local_time_and_encoded_by_instant():
     new_york = column(
         type="timestamp", timezone="America/New_York", bins=["2013-07-01", "2013-07-02", "2013-07-03"]

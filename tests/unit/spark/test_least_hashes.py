@@ -1,5 +1,7 @@
 """The k least hashes of a row's copies, against hashing every copy by itself."""
 
+import tracemalloc
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -76,3 +78,20 @@ def test_an_empty_batch_stays_empty(most):
 def test_copies_of_one_row_have_hashes_of_their_own():
     hashes = hash_copy(np.full(10_000, np.uint64(42)), np.arange(10_000, dtype=np.uint64))
     assert len(np.unique(hashes)) == 10_000
+
+
+def peak_of(copies: int, block: int) -> int:
+    """The most bytes that are held at once."""
+    tracemalloc.start()
+    bounding._least_of_many(np.uint64(7), copies, 3, block=block)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_a_hot_row_takes_the_memory_of_a_block_and_not_of_its_copies():
+    assert peak_of(1 << 21, 1 << 14) < 64 * (1 << 14)
+
+
+def test_the_memory_test_notices_a_block_of_all_copies():
+    assert peak_of(1 << 21, 1 << 21) > 64 * (1 << 14)

@@ -1,0 +1,170 @@
+"""Where an audit takes place: a folder that is thrown away, with a generated table and an account of its own."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from spark_dp.pipeline.config import RunConfig, parse_config
+from spark_dp.pipeline.inputs import contribution_of, open_input
+from spark_dp.pipeline.progress import Progress
+from spark_dp.pipeline.run import Run
+from spark_dp.privacy.accounting import zcdp_epsilon
+from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.ledger import open_account
+from spark_dp.privacy.sensitivity import Contribution, Neighbours
+from spark_dp.schema.domain import Clique
+from spark_dp.spark.counting import SparkMarginals
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA: Final = 1e-5
+DATASET: Final = "audit"
+_MEMORY: Final = "/dev/shm"  # thousands of ledgers, each forced to its disk
+FILES: Final = 8
+"""A unit's rows lie in several of them, and so in several partitions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is audited.
+
+    Attributes:
+        mechanism: by its name in the catalog.
+        bounding: 'weight' or 'sample'.
+        max_rows: k.
+        columns: how many; each holds whole numbers in [0, cells).
+        cells: of each column.
+        rho: that the mechanism gets.
+    """
+
+    mechanism: str
+    bounding: str
+    max_rows: int
+    columns: int
+    cells: int
+    rho: Fraction
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"c{i}" for i in range(self.columns))
+
+    @property
+    def budget(self) -> PrivacyBudget:
+        """The (epsilon, delta) that buys rho, or a little less."""
+        return PrivacyBudget(epsilon=zcdp_epsilon(self.rho, DELTA), delta=DELTA)
+
+    @property
+    def mu(self) -> float:
+        """The claim as Gaussian-DP."""
+        return math.sqrt(2 * self.rho)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A folder with a ledger, tables and runs, and Spark.
+
+    Attributes:
+        folder: thrown away at the end.
+        session: the caller's; where None, runs start it or find it.
+        progress: told what is done.
+    """
+
+    folder: Path
+    session: SparkSession | None
+    progress: Progress
+
+    @property
+    def ledger(self) -> str:
+        return f"sqlite:///{self.folder}/ledger.db"
+
+    def write(self, name: str, codes: NDArray[np.int64], units: NDArray[np.int64]) -> Path:
+        """Writes a table, its rows in random order and cut into files.
+
+        Args:
+            name: of the table.
+            codes: shape (rows, columns).
+            units: of each row, shape (rows,).
+        """
+        place = self.folder / name
+        place.mkdir()
+        columns = {f"c{i}": pa.array(codes[:, i].astype(np.int32)) for i in range(codes.shape[1])}
+        table = pa.table({"unit": pa.array(units), **columns})
+        order = np.array_split(np.random.default_rng(0).permutation(len(units)), FILES)
+        for number, rows in enumerate(order):
+            part = table.take(pa.array(rows))
+            pq.write_table(part, place / f"part-{number}.parquet")
+        return place
+
+    def config(self, setting: Setting, table: str, key: str) -> RunConfig:
+        """Returns the configuration of a run on a table that was written, as a user would write it."""
+        columns = "\n".join(
+            f"  {name}: {{type: integer, min: 0, max: {setting.cells - 1}}}" for name in setting.names
+        )
+        budget = setting.budget
+        return parse_config(
+            f"""
+input: {{path: "{self.folder}/{table}"}}
+output: {{path: "{self.folder}/out"}}
+privacy:
+  epsilon: {budget.epsilon!r}
+  delta: {budget.delta!r}
+  unit: {{column: unit, max_rows: {setting.max_rows}, bounding: {setting.bounding}}}
+  ledger: "{self.ledger}"
+  dataset: {DATASET}
+schema:
+{columns}
+mechanism: {{name: {setting.mechanism}}}
+run: {{directory: "{self.folder}/runs", key: {key}}}
+spark: {{spark.ui.enabled: "false", spark.sql.shuffle.partitions: "{FILES}"}}
+"""
+        )
+
+    def run(self, setting: Setting, table: str, key: str) -> Run:
+        """Returns a run that is ready for its stages."""
+        return Run(self.config(setting, table, key), Progress(None), session=self.session)
+
+    def marginals(self, run: Run, cliques: Sequence[Clique]) -> Marginals:
+        """Counts a generated table as a run would: bounded by Spark, exact. Never anybody's own table."""
+        config = run.config
+        opened = open_input(run.spark(), config)
+        try:
+            source = SparkMarginals(config.schema.domain, cliques, lambda: opened.bounded_pass("audit"))
+            counted = dict(source.count(cliques))
+        finally:
+            opened.release()
+        return Marginals(counted, contribution_of(config))
+
+
+@dataclass(frozen=True, slots=True)
+class Marginals:
+    """Exact marginals of a generated table; a curator's source."""
+
+    counted: dict[Clique, NDArray[np.int64]]
+    contribution: Contribution
+
+    def count(self, cliques: Sequence[Clique]) -> dict[Clique, NDArray[np.int64]]:
+        return {clique: self.counted[clique] for clique in cliques}
+
+
+@contextmanager
+def ground(session: SparkSession | None, progress: Progress) -> Iterator[Ground]:
+    """Opens an account in a folder of its own, and deletes both in the end."""
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="spark-dp-audit-", dir=memory) as folder:
+        made = Ground(folder=Path(folder), session=session, progress=progress)
+        open_account(made.ledger, DATASET, 10_000.0, DELTA, "unit", Neighbours.ADD_REMOVE)
+        yield made

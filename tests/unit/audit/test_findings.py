@@ -1,0 +1,37 @@
+"""A finding holds exactly where nothing was proved that contradicts its claim."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from spark_dp.audit.findings import Finding, lines
+
+FINDING = Finding(
+    what="measuring",
+    mechanism="mst",
+    bounding="weight",
+    max_rows=3,
+    claimed_mu=1.0,
+    proved_mu=0.93,
+    claimed_epsilon=4.6,
+    proved_epsilon=1.9,
+    delta=1e-5,
+    trials=40_000,
+    heaviest=2.999,
+)
+
+
+def test_a_finding_within_its_claim_holds():
+    assert FINDING.holds
+    assert replace(FINDING, what="choosing", claimed_mu=None, proved_mu=None).holds
+
+
+@pytest.mark.parametrize("broken", [{"proved_mu": 1.01}, {"proved_epsilon": 4.7}, {"heaviest": 3.0001}])
+def test_a_finding_beyond_its_claim_is_broken(broken):
+    found = replace(FINDING, **broken)
+    assert not found.holds
+    assert "BROKEN" in "\n".join(lines([FINDING, found], confidence=0.99))
+    assert json.loads(json.dumps(found.facts()))["holds"] is False

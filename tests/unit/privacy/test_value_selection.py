@@ -1,0 +1,306 @@
+"""Values are learned above a threshold only: charged before they are read, by the exact law, and replayed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from desk import BUDGET, CrashError, Desk, FailingBlobs
+from scripted import SeededEntropy
+
+from spark_dp.errors import BudgetExceededError, InternalError, LedgerError
+from spark_dp.privacy.accounting import zcdp_delta, zcdp_rho
+from spark_dp.privacy.budget import PrivacyBudget, RhoExceededError
+from spark_dp.privacy.composition import Accounting
+from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
+from spark_dp.privacy.events import ThresholdEvent, event_from_json
+from spark_dp.privacy.noise_law import NoiseLaw
+from spark_dp.privacy.run_account import RunAccount
+from spark_dp.privacy.sensitivity import Neighbours, values_l2_squared
+from spark_dp.privacy.tails import least_threshold, noise_tail
+from spark_dp.privacy.thresholds import rho_lost
+from spark_dp.privacy.transcript import Transcript
+from spark_dp.privacy.value_selection import ThresholdSpecification, Value, ValueCurator, specify
+
+RHO, DELTA = Fraction(1, 200), Fraction(1, 10**10)
+KEPT = PrivacyBudget(epsilon=1.0, delta=1e-9, thresholds=DELTA)
+CANARY = "canary-77aa"
+
+
+class Counts:
+    """Numbers of units by value; remembers how often it was read."""
+
+    def __init__(self, counts: Mapping[Value, int]) -> None:
+        self.counts, self.reads = counts, 0
+
+    def count(self) -> Mapping[Value, int]:
+        self.reads += 1
+        return self.counts
+
+
+def asked(
+    per_unit: int = 2,
+    *,
+    rho: Fraction = RHO,
+    delta: Fraction = DELTA,
+    most: int = 10,
+    noise: NoiseLaw = NoiseLaw.DISCRETE,
+) -> ThresholdSpecification:
+    return specify(
+        "preprocess/values/ward",
+        per_unit=per_unit,
+        neighbours=Neighbours.ADD_REMOVE,
+        rho=rho,
+        delta=delta,
+        most=most,
+        noise=noise,
+    )
+
+
+def curator(
+    desk: Desk,
+    source: Counts,
+    *,
+    account: RunAccount | None = None,
+    blobs: object = None,
+    entropy: Entropy = OS_ENTROPY,
+) -> ValueCurator:
+    held = desk.begin(budget=KEPT) if account is None else account
+    return ValueCurator(source, Transcript(held, blobs or desk.blobs()), entropy=entropy)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("neighbours", "squared"), [(Neighbours.ADD_REMOVE, 3), (Neighbours.REPLACE, 6)])
+def test_the_sensitivity_is_the_root_of_the_values_of_a_unit(neighbours, squared):
+    assert values_l2_squared(3, neighbours) == squared
+
+
+@pytest.mark.parametrize("per_unit", [0, -1, True, 1.0])
+def test_a_sensitivity_of_no_values_is_refused(per_unit):
+    with pytest.raises(InternalError):
+        values_l2_squared(per_unit, Neighbours.ADD_REMOVE)
+
+
+@pytest.mark.parametrize("per_unit", [1, 4])
+def test_the_noise_and_the_charge_are_those_of_the_sensitivity(per_unit):
+    found = asked(per_unit)
+    assert found.sigma_squared == Fraction(per_unit) / (2 * RHO)
+    assert found.event.rho == RHO
+    assert found.event.delta == DELTA
+    assert found.threshold == least_threshold(found.sigma_squared, per_unit, DELTA)
+    assert ThresholdSpecification.from_bytes(found.to_bytes()) == found
+
+
+def test_frequent_values_are_learned_and_those_of_few_are_not(desk):
+    learned = curator(desk, Counts({"A": 5000, "B": 3000, CANARY: 1, "D": 2})).learn(asked())
+    assert list(learned) == ["A", "B"]
+    assert abs(learned["A"] - 5000) < 200
+
+
+def test_no_more_than_asked_are_learned_the_most_frequent_ones(desk):
+    learned = curator(desk, Counts({i: 2000 + 1000 * i for i in range(20)})).learn(asked(most=3))
+    assert list(learned) == [17, 18, 19]
+
+
+def test_what_did_not_pass_is_in_no_file(desk):
+    curator(desk, Counts({"A": 5000, CANARY: 1})).learn(asked())
+    files = [file for file in desk.folder.rglob("*") if file.is_file()]
+    assert files
+    assert not any(CANARY.encode() in file.read_bytes() for file in files)
+    assert not any(as_answer(CANARY) in file.read_bytes() for file in files)
+    assert any(as_answer('"A"') in file.read_bytes() for file in files)  # the twin: what passed is found so
+
+
+def as_answer(text: str) -> bytes:
+    """A text as answers keep it: a 64-bit integer for each byte."""
+    return np.frombuffer(text.encode(), np.uint8).astype(np.int64).tobytes()
+
+
+def test_an_answer_is_replayed_and_not_drawn_again(desk):
+    source = Counts({"A": 5000, "B": 90})
+    first = curator(desk, source).learn(asked())
+    spent = desk.spent()
+    assert curator(desk, source).learn(asked()) == first
+    assert source.reads == 1
+    assert desk.spent() == spent
+
+
+def rho_after(desk: Desk, thresholds: Fraction) -> Fraction:
+    """What the account's delta pays for beside thresholds."""
+    return zcdp_rho(desk.account.epsilon, float(Fraction(desk.account.delta) - thresholds))
+
+
+@pytest.mark.parametrize("step", ["before write", "after write"])
+@pytest.mark.parametrize("prefix", ["specifications", "answers"])
+def test_a_crash_anywhere_gives_one_answer_at_one_charge(desk, step, prefix):
+    source = Counts({"A": 5000})
+    with pytest.raises(CrashError):
+        curator(desk, source, blobs=FailingBlobs(desk.blobs(), step, prefix)).learn(asked())
+    learned = curator(desk, source).learn(asked())
+    assert curator(desk, source).learn(asked()) == learned
+    assert desk.spent() == desk.account.rho - rho_after(desk, DELTA) + KEPT.rho
+    assert source.reads == (2 if (step, prefix) == ("before write", "answers") else 1)
+
+
+def test_a_query_over_the_run_is_refused_before_the_table_is_read(desk):
+    source = Counts({"A": 5000})
+    with pytest.raises(RhoExceededError):
+        curator(desk, source).learn(asked(rho=2 * KEPT.rho))
+    assert source.reads == 0
+
+
+def test_a_threshold_that_the_run_kept_no_delta_for_is_refused_before_the_table_is_read(desk):
+    source = Counts({"A": 5000})
+    with pytest.raises(BudgetExceededError, match="delta"):
+        curator(desk, source, account=desk.begin(budget=BUDGET)).learn(asked())
+    assert source.reads == 0
+    assert curator(desk, source, account=desk.begin("2013-W02", KEPT), blobs=desk.blobs("2013-W02")).learn(
+        asked()
+    )
+
+
+def test_a_second_threshold_beyond_what_was_kept_is_refused(desk):
+    account = desk.begin(budget=KEPT)
+    source = Counts({"A": 5000})
+    transcript = Transcript(account, desk.blobs())
+    ValueCurator(source, transcript).learn(asked())
+    with pytest.raises(BudgetExceededError, match="delta"):
+        ValueCurator(source, transcript).learn(asked())
+    assert source.reads == 1
+
+
+def test_an_account_adds_up_the_deltas_of_its_runs(desk):
+    """Its delta is 1e-6, and its rho is what all of that pays for: a threshold takes from both."""
+    before = desk.ledger.show("flights")
+    curator(desk, Counts({"A": 5000})).learn(asked())
+    after = desk.ledger.show("flights")
+    lost = before.remaining_rho - after.remaining_rho - KEPT.rho
+    assert lost > 0
+    assert zcdp_delta(before.rho - lost, before.epsilon) + float(DELTA) <= before.delta
+
+
+def test_a_run_without_thresholds_loses_nothing(desk):
+    before = desk.ledger.show("flights").remaining_rho
+    desk.begin(budget=BUDGET)
+    assert before - desk.ledger.show("flights").remaining_rho == BUDGET.rho
+
+
+def test_a_threshold_is_refused_where_other_runs_left_no_delta_of_the_account(tmp_path):
+    desk = Desk(tmp_path)
+    desk.open("small", 1.0)
+    first = desk.begin(
+        "first", PrivacyBudget(epsilon=0.5, delta=1e-6, thresholds=Fraction(1, 10**8)), dataset="small"
+    )
+    rest = desk.ledger.show("small").remaining_epsilon
+    desk.begin("second", PrivacyBudget(epsilon=rest, delta=1e-6), dataset="small")
+    source = Counts({"A": 5000})
+    with pytest.raises(BudgetExceededError, match="account 'small'"):
+        curator(desk, source, account=first).learn(asked(delta=Fraction(1, 10**8)))
+    assert source.reads == 0
+
+
+def test_a_gaussian_account_pays_for_rounded_noise_and_for_no_other(tmp_path):
+    desk = Desk(tmp_path, accounting=Accounting.GAUSSIAN)
+    source = Counts({"A": 5000, CANARY: 1})
+    with pytest.raises(InternalError, match="Gaussian"):
+        curator(desk, source).learn(asked())
+    assert source.reads == 0
+    rounded = asked(noise=NoiseLaw.ROUNDED)
+    assert rounded.event.gaussian_rho == RHO
+    assert list(curator(desk, source).learn(rounded)) == ["A"]
+
+
+@pytest.mark.parametrize("accounting", Accounting)
+def test_what_an_account_promises_at_other_deltas_has_the_thresholds_in_it(tmp_path, accounting):
+    desk = Desk(tmp_path, accounting=accounting)
+    before = {p.delta: p.epsilon for p in desk.ledger.show("flights").promises}
+    curator(desk, Counts({"A": 5000})).learn(asked(noise=accounting.noise))
+    account = desk.ledger.show("flights")
+    after = {p.delta: p.epsilon for p in account.promises}
+    assert set(after) == {delta for delta in before if delta > 2 * DELTA}
+    assert len(after) < len(before)
+    assert after[account.delta] <= account.epsilon * (1 + 1e-9)
+    lost = rho_lost(accounting, account.epsilon, account.delta, account.rho, DELTA)
+    for delta, epsilon in after.items():
+        assert Fraction(accounting.delta(account.rho - lost, epsilon)) + DELTA <= Fraction(delta) * (
+            1 + Fraction(1, 10**6)
+        )
+
+
+def test_a_budget_keeps_the_delta_of_thresholds_apart():
+    kept = PrivacyBudget(epsilon=1.0, delta=1e-9, thresholds=Fraction(1, 2 * 10**9))
+    assert kept.rho < BUDGET.rho
+    assert Fraction(zcdp_delta(kept.rho, 1.0)) + kept.thresholds <= Fraction(1e-9)
+
+
+@pytest.mark.parametrize("thresholds", [Fraction(1e-9), Fraction(1), Fraction(-1, 10**12)])
+def test_thresholds_that_leave_no_delta_are_refused(thresholds):
+    with pytest.raises(Exception, match=r"privacy\.delta"):
+        PrivacyBudget(epsilon=1.0, delta=1e-9, thresholds=thresholds)
+
+
+@pytest.mark.parametrize("rounded", [True, False])
+def test_the_event_is_kept_and_one_that_is_altered_is_refused(rounded):
+    event = ThresholdEvent(mu_squared=Fraction(1, 3), delta=DELTA, rounded=rounded)
+    written = event.to_json()
+    assert event_from_json(json.loads(json.dumps(written))) == event
+    for altered in ({"delta": "0"}, {"kind": "gaussian"}, {"mu_squared": "2/6"}, {"more": "1"}):
+        with pytest.raises(LedgerError):
+            event_from_json(written | altered)
+
+
+def test_the_same_counts_in_another_order_get_the_same_answer_from_the_same_words(tmp_path):
+    counts = {"B": 700, "A": 500, "C": 90}
+    answers = []
+    for i, order in enumerate((counts, dict(sorted(counts.items())))):
+        (tmp_path / str(i)).mkdir()
+        desk = Desk(tmp_path / str(i))
+        desk_curator = curator(desk, Counts(order), entropy=SeededEntropy(3))
+        answers.append(desk_curator.learn(asked()))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("counts", [{"A": 0}, {"A": -1}, {"A": 2**62}])
+def test_counts_that_cannot_be_are_refused(desk, counts):
+    with pytest.raises(InternalError):
+        curator(desk, Counts(counts)).learn(asked())
+
+
+def test_no_value_is_a_valid_answer(desk):
+    assert curator(desk, Counts({})).learn(asked()) == {}
+
+
+LOUD = Fraction(1, 20)
+
+
+def passes(delta: Fraction, counted: int = 1, draws: int = 40_000) -> int:
+    """How often the value of one unit passes a threshold, by draws of the noise that the curator draws."""
+    from spark_dp.privacy.noise import discrete_gaussian
+
+    found = asked(1, delta=delta)
+    return int(
+        (counted + discrete_gaussian(found.sigma_squared, draws, SeededEntropy(11)) >= found.threshold).sum()
+    )
+
+
+def upper_limit(probability: float, draws: int = 40_000) -> float:
+    from scipy.stats import binom
+
+    return float(binom.ppf(1 - 1e-6, draws, probability))
+
+
+def test_the_value_of_one_unit_passes_no_more_often_than_delta():
+    assert passes(LOUD) <= upper_limit(float(LOUD))
+
+
+def test_the_exact_tail_is_met_and_not_only_kept_below():
+    found = asked(1, delta=LOUD)
+    expected = noise_tail(found.sigma_squared, found.threshold - 1)
+    assert abs(passes(LOUD) / 40_000 - expected) < 6 * (expected / 40_000) ** 0.5
+
+
+def test_the_check_rejects_a_threshold_without_delta():
+    """The twin: a threshold that is 10 lower, or a value of 11 units, passes too often."""
+    assert passes(LOUD, counted=11) > upper_limit(float(LOUD))
