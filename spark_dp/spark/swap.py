@@ -47,6 +47,12 @@ class Swap:
     final: str
     previous: str
 
+    def tidy(self) -> None:
+        """Deletes what tasks that Spark gave up have left in the staging folder since it was finished."""
+        left = f"{self.staging}/_temporary"
+        if exists(self.filesystem, left):
+            self.filesystem.delete_dir(left)
+
     def table(self) -> None:
         """Replaces the whole table; what was there before is deleted in the end."""
         if not exists(self.filesystem, self.final):

@@ -221,6 +221,7 @@ def publish(output: Output, manifest: bytes) -> None:
     swap = output.swap
     with _told(output):
         _require_there(output, swap)
+        swap.tidy()
         if output.mode is OutputMode.OVERWRITE_PARTITIONS and exists(swap.filesystem, swap.final):
             swap.begin_partitions(manifest)
             _require_there(output, swap)

@@ -202,7 +202,7 @@ class Watch:
             later = number - self.stages[0] >= self._after and info.numCompletedTasks >= self._done
             if later and info.numTasks == self._tasks and not self._settled:
                 self.struck = number if self.struck is None else self.struck
-                self._settled = self._fault() is not False or info.numFailedTasks > 0
+                self._settled = self._fault() is not False or info.numFailedTasks + info.currentAttemptId > 0
 
 
 def lose_cached_blocks(session: Any) -> int:

@@ -128,8 +128,9 @@ def test_an_answer_is_replayed_and_not_drawn_again(desk):
 
 
 def rho_after(desk: Desk, thresholds: Fraction) -> Fraction:
-    """What the account's delta pays for beside thresholds."""
-    return zcdp_rho(desk.account.epsilon, float(Fraction(desk.account.delta) - thresholds))
+    """What the account's delta pays for beside thresholds: a hair less, so that the exact check fits anywhere."""
+    hair = 1 - Fraction(1, 10**9)
+    return hair * zcdp_rho(desk.account.epsilon, float(Fraction(desk.account.delta) - thresholds))
 
 
 @pytest.mark.parametrize("step", ["before write", "after write"])
