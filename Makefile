@@ -1,6 +1,6 @@
 # Two commands do everything on a machine with Python 3.11 and make:
 #   make demo    set-up, and the main job on a real table
-#   make test    set-up, and every test and check but those of make test-platforms
+#   make test    set-up, and every test and check but those of make test-platforms and make test-strikes
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,7 +9,7 @@ AIRFLOW_VENV := .venv-airflow
 # Files of tests that run at once, a JVM each.
 WORKERS ?= 2
 
-.PHONY: help demo test test-fast test-platforms check docs format mutants bench package clean
+.PHONY: help demo test test-fast test-platforms test-strikes check docs format mutants bench package clean
 
 help:
 	@grep -hE '^#( |$$)|^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/^# ?//'
@@ -23,7 +23,10 @@ test: $(VENV)/.dev check docs  ## every check, and every test that needs no more
 test-platforms: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready $(AIRFLOW_VENV)/.ready package  ## tests with Airflow, a browser, a cluster, PostgreSQL, the oldest Spark
 	@sh scripts/install-chromium.sh
 	@sh scripts/install-postgresql.sh
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m platform --durations=0 --durations-min=10
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "platform and not strikes" --durations=0 --durations-min=10
+
+test-strikes: $(VENV)/.dev package  ## kills, lost blocks, full disks and large tables on a cluster of this machine; one file at a time
+	@$(BIN)/python -m pytest -m strikes --durations=0 --durations-min=10
 
 test-fast: $(VENV)/.dev  ## the layers without a JVM, on two cores
 	@$(MAKE) --no-print-directory -j2 test-units test-numerics

@@ -16,7 +16,7 @@ from support.disks import fill, small_disk
 from support.engine import Executor, processes
 from support.visits import Site
 
-pytestmark = pytest.mark.platform
+pytestmark = [pytest.mark.platform, pytest.mark.strikes]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from support.reliability import require_stated
 from spark_dp.errors import TransientError
 from spark_dp.pipeline.runner import run_all
 
-pytestmark = pytest.mark.platform
+pytestmark = [pytest.mark.platform, pytest.mark.strikes]
 
 FULL = "TransientError, exit code 75, retriable; the same key again: one charge, one output"
 UNIT = "{column: person, max_rows: 5, bounding: sample}"

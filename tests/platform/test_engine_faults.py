@@ -27,7 +27,7 @@ from support.passes import Passes
 from support.reliability import require_stated
 from support.visits import Site
 
-pytestmark = pytest.mark.platform
+pytestmark = [pytest.mark.platform, pytest.mark.strikes]
 
 K = 5
 ROWS = 300_000

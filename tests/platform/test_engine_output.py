@@ -20,7 +20,7 @@ from support.reliability import require_stated
 from spark_dp.spark.generate import ShippedPlan, chunk_sizes, generate_chunk, generate_table, tasks_of
 from spark_dp.spark.write import Output, OutputMode, publish, write_rows
 
-pytestmark = pytest.mark.platform
+pytestmark = [pytest.mark.platform, pytest.mark.strikes]
 
 ROWS, SEED = 500_000, 7
 PLAN = independent_plan(TABLE)

@@ -14,7 +14,7 @@ from support.shapes import FULL, SHAPES
 
 from spark_dp.spark import bounding
 
-pytestmark = pytest.mark.platform
+pytestmark = [pytest.mark.platform, pytest.mark.strikes]
 
 
 @pytest.fixture(scope="module")
