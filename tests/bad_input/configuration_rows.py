@@ -107,7 +107,7 @@ MECHANISM = [
     Mistake(what="a workload with a column twice", code=78, says=("mechanism.workload", "twice"), sets=("mechanism.workload=[[age, age]]",)),
     Mistake(what="a weight of zero", code=78, says=("mechanism.workload", "weight", "above 0"), sets=("mechanism.workload=[{columns: [age, ward], weight: 0}]",)),
     Mistake(what="a degree and cliques", code=78, says=("mechanism.workload.cliques", "Keep one"), sets=("mechanism.workload={degree: 2, cliques: [[age, ward]]}",)),
-    Mistake(what="targets that nothing uses", code=78, says=("mechanism.targets",), sets=("mechanism.targets=[age]",)),
+    Mistake(what="targets that nothing uses", code=78, says=("mechanism.targets",), sets=("mechanism.name=independent", "mechanism.targets=[age]")),
     Mistake(what="a model of no size", code=78, says=("mechanism.max_model_mb", "above 0"), sets=("mechanism.max_model_mb=0",)),
     Mistake(what="a model too small for single columns", code=78, says=("mechanism.max_model_mb", "largest column"), sets=("mechanism.max_model_mb=0.0001",)),
     Mistake(what="counts that do not fit the driver", code=78, says=("spark.driver.memory", "MB"), sets=("mechanism.workload={degree: 3}", "schema.age={type: integer, min: 0, max: 20000}", "schema.cost.bins=2000", "mechanism.max_model_mb=8000", "spark={spark.driver.memory: 64m}")),

@@ -152,7 +152,8 @@ def test_an_estimate_is_the_best_joint_table_within_its_gap(cliques, seed, size,
         allowed[0, 0], allowed[1, 2] = False, False
         zeros = [StructuralZeros(clique=("b", "a"), forbidden=~allowed[:, :, 0, 0, 0].T)]
     found = estimate(DOMAIN, measurements, max_cells=10**4, total=rows, zeros=zeros, tolerance=1e-4)
-    assert found.convergence.converged
+    # Zeros that contradict the measurements by many times their noise may stop it short: it says so, and its gap holds.
+    assert found.convergence.converged or forbids
     assert (found.model.marginal(("a", "b"))[~allowed[:, :, 0, 0, 0]] == 0).all()
     if not found.potentials:
         return  # A forest: its oracle is in test_inference_oracle.
