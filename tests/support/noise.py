@@ -24,11 +24,23 @@ def measurement(
 
 
 def noisy_marginals(
-    domain: Domain, cliques: Sequence[Clique], rows: float, sigma: float, seed: int
+    domain: Domain,
+    cliques: Sequence[Clique],
+    rows: float,
+    sigma: float,
+    seed: int,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> list[Measurement]:
-    """Returns noisy marginals of one random joint table of `rows` rows; a clique may be repeated."""
+    """Returns noisy marginals of one random joint table of `rows` rows; a clique may be repeated.
+
+    Args:
+        allowed: the cells of the joint table that may hold rows; None: all.
+    """
     random = np.random.default_rng(seed)
     joint = random.dirichlet(np.full(domain.cells(domain.attributes), 0.3)).reshape(domain.sizes) * rows
+    if allowed is not None:
+        joint *= allowed
+        joint *= rows / joint.sum()
     found = []
     for clique in cliques:
         lost = tuple(i for i, a in enumerate(domain) if a not in clique)
