@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from typing import Any
 from support.wreck import DATASET, Left, Place, require_mended
 from support.zygote import Zygotes
 
-from spark_dp.privacy.accounting import zcdp_epsilon
+from spark_dp.privacy.accounting import gaussian_epsilon, mu_of_rho
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger import Ledger
 
 LEASE = {"SPARK_DP_LEASE_SECONDS": "2"}
@@ -61,7 +60,8 @@ class Soak:
         began = time.monotonic()
         rng = random.Random(self.seed)
         whole = PrivacyBudget(epsilon=50.0, delta=1e-7)
-        account = zcdp_epsilon(whole.rho * (3 * self.keys // 4), 1e-7) + 0.01
+        paid = whole.rho_in(Accounting.GAUSSIAN) * (3 * self.keys // 4)
+        account = gaussian_epsilon(mu_of_rho(paid), 1e-7) + 0.01
         first = Place.make(
             self.folder / "keys" / "key-00", self.source, account=account, **self._of("key-00")
         )
@@ -102,7 +102,7 @@ class Soak:
         driver = self.drivers.start(*place.arguments, folder=place.folder, **LEASE)
         timer = None
         if share is not None:
-            timer = threading.Timer(share * self._seconds * self.at_once / 2, _kill, [driver.pid])
+            timer = threading.Timer(share * self._seconds * self.at_once / 2, driver.kill)
             timer.start()
         ended = driver.wait()
         if timer is not None:
@@ -151,8 +151,3 @@ class Soak:
             "total": float(account.rho),
             "exit codes": {str(code): n for code, n in sorted(self.ended.items())},
         }
-
-
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)

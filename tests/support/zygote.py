@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ class Driver:
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kills it, unless it has ended by itself: a machine may be quicker than a test expects."""
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
 
     def wait_until_stopped(self) -> None:
         """Waits until it has stopped itself."""
