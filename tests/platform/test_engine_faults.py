@@ -15,6 +15,7 @@ import pytest
 from support.cluster import standalone_cluster
 from support.crowds import Crowd, same
 from support.engine import (
+    TooLateError,
     Watch,
     frozen_worker,
     kill_busy,
@@ -42,6 +43,8 @@ STEPS = {  # step: bounding, which pass, where in it
     "count": ("weight", "counting", {"tasks": FILES}),
     "count, sampling": ("sample", "counting", {"tasks": SHUFFLED, "after": 2}),
 }
+
+STRIKES = 3
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +97,32 @@ def test_without_faults_the_counts_are_the_exact_ones(session, site, crowd, expe
     assert not same(expected["sample"], expected["weight"])
 
 
+def struck_passes(session, site, step, watching, expected) -> None:
+    """Counts under a strike, again where the engine was quicker than the strike; the counts are right each time."""
+    bounding, which, _ = STEPS[step]
+    for _ in range(STRIKES):
+        wait_for_executors(session)
+        passes, watch = Passes(session, site, UNIT[bounding]), watching()
+        setattr(passes, which, watch)
+        try:
+            assert same(passes.count(), expected)
+        except TooLateError:
+            continue
+        if watch.failures:
+            return
+    raise AssertionError(f"{STRIKES} strikes met nothing")
+
+
 @pytest.mark.parametrize(
     ("victim", "step"),
     [("executor", step) for step in STEPS]
     + [("Python workers", step) for step in STEPS if step != "bound"],  # there Spark works alone
 )
 def test_counts_are_the_same_after_a_kill(session, site, expected, step, victim):
-    bounding, which, where = STEPS[step]
-    wait_for_executors(session)
-    strike = kill_busy(session, victim)
-    watch = Watch(session, strike, **where)
-    passes = Passes(session, site, UNIT[bounding])
-    setattr(passes, which, watch)
-    found = passes.count()
-    assert watch.failures > 0
-    assert same(found, expected[bounding])
+    bounding, _, where = STEPS[step]
+    struck_passes(
+        session, site, step, lambda: Watch(session, kill_busy(session, victim), **where), expected[bounding]
+    )
     require_stated(f"measure: {step}", f"{victim} killed", SAME)
 
 
@@ -128,21 +142,15 @@ def test_counts_are_the_same_where_a_slow_task_is_run_twice(session, site, expec
 
 @pytest.mark.parametrize("step", ["bound", "bound, sampling", "count", "count, sampling"])
 def test_counts_are_the_same_after_shuffle_files_are_lost(session, site, scratch, expected, step):
-    bounding, which, where = STEPS[step]
-    wait_for_executors(session)
+    bounding, _, where = STEPS[step]
     lost: list[int] = []
-    passes = Passes(session, site, UNIT[bounding])
 
     def lose() -> bool:
         lost.append(lose_shuffle_files(scratch))
         return False  # those of this stage may not be there yet
 
-    watch = Watch(session, lose, **where, done=2)
-    setattr(passes, which, watch)
-    found = passes.count()
+    struck_passes(session, site, step, lambda: Watch(session, lose, **where, done=2), expected[bounding])
     assert sum(lost) > 0
-    assert watch.failures > 0
-    assert same(found, expected[bounding])
     require_stated(f"measure: {step}", "shuffle files lost", SAME)
 
 

@@ -139,6 +139,10 @@ def wait_for_executors(session: Any, count: int = 2) -> list[Executor]:
     raise TimeoutError(f"There are not {count} executors")
 
 
+class TooLateError(AssertionError):
+    """The stage to strike was over before it was seen."""
+
+
 class Watch:
     """A block in which a stage is struck once, while a task of it runs.
 
@@ -183,7 +187,7 @@ class Watch:
         if self._error is not None:
             raise self._error
         if self.struck is None and failed[0] is None:
-            raise AssertionError(f"The fault came too late: only {len(self.stages)} stages were seen")
+            raise TooLateError(f"The fault came too late: only {len(self.stages)} stages were seen")
 
     def _safely(self) -> None:
         try:
