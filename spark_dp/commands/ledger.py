@@ -52,6 +52,12 @@ def ledger() -> None:
     show_default=True,
     help="How costs add up, for good: gaussian allows the least noise, unless selection takes a large part.",
 )
+@click.option(
+    "--thresholds-delta",
+    default="0",
+    metavar="NUMBER",
+    help="Part of delta that pays for private values (values: {private: ...}), for good; a tenth of it is plenty.",
+)
 @click.option("--releases", type=int, help="No run may take more than one part in this many of the account.")
 @JSON
 @LOG
@@ -65,6 +71,7 @@ def open_(
     confirm_large_delta: bool,
     accounting: str,
     releases: int | None,
+    thresholds_delta: str,
     as_json: bool,
     log_format: str,  # noqa: ARG001
 ) -> None:
@@ -84,6 +91,7 @@ def open_(
         allow_large_delta=confirm_large_delta,
         releases=releases,
         accounting=Accounting(accounting),
+        thresholds=thresholds_delta,
     )
     tell(
         {"command": "ledger open", **account_facts(made)},

@@ -11,6 +11,11 @@ from spark_dp.privacy.noise_law import NoiseLaw
 
 def share_and_input_lines(account: AccountView) -> Iterator[str]:
     """Says what one release may take, which inputs the account is for, and where its chain stands."""
+    if account.thresholds:
+        yield (
+            f"Thresholds {float(account.thresholds):.4g} of δ is kept for private values, and "
+            f"{float(account.thresholds - account.spent_thresholds):.4g} of it is left"
+        )
     if account.releases is not None and account.release_rho is not None:
         yield (
             f"Releases   {account.releases}, each at most ρ = {float(account.release_rho):.6g}: a run of "
@@ -36,10 +41,11 @@ def promise_lines(account: AccountView) -> Iterator[str]:
     yield f"Promises   {'δ':>8}  {'ε at most':>10}" + (
         "   ε of what was asked so far" if account.asked.count else ""
     )
-    for i, promise in enumerate(account.promises):
+    costs = {promise.delta: promise for promise in account.asked_promises}
+    for promise in account.promises:
         asked = ""
-        if account.asked.count:
-            one = account.asked_promises[i]
+        if promise.delta in costs:
+            one = costs[promise.delta]
             asked = f"   {one.epsilon:.6g} ({one.method})"
         yield f"           {promise.delta:8g}  {promise.epsilon:10.6g}{asked}"
 
@@ -75,6 +81,8 @@ def upgrade_lines(datasets: Sequence[str]) -> Iterator[str]:
 def share_and_input_facts(account: AccountView) -> dict[str, Any]:
     """Returns the same, JSON-able."""
     return {
+        "thresholds_delta": float(account.thresholds),
+        "thresholds_delta_left": float(account.thresholds - account.spent_thresholds),
         "releases": account.releases,
         "release_rho": None if account.release_rho is None else float(account.release_rho),
         "release_epsilon": account.release_epsilon,

@@ -16,6 +16,7 @@ from spark_dp.pipeline.config import RunConfig
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger import Ledger
+from spark_dp.privacy.thresholds import delta_left
 
 ENOUGH: Final = "enough"
 SHORT: Final = "short"
@@ -117,7 +118,11 @@ def standing_of(config: RunConfig) -> Standing:
         dataset=privacy.dataset,
         account=account,
         rho=Fraction(0) if state == CHARGED else privacy.budget.rho_in(account.accounting),
-        fits=affordable_epsilon(account.remaining_rho, privacy.budget.delta, account.accounting),
+        fits=affordable_epsilon(
+            account.remaining_rho,
+            delta_left(privacy.budget.delta, privacy.budget.thresholds),
+            account.accounting,
+        ),
     )
 
 
@@ -161,18 +166,35 @@ def _judged(config: RunConfig, account: AccountView, run: RunView | None) -> tup
         return CLOSED, "The account is closed: a new run would be refused."
     if budget.rho_in(account.accounting) > account.remaining_rho:
         return SHORT, _short(account, config)
+    if budget.thresholds > account.thresholds - account.spent_thresholds:
+        return SHORT, _short_of_delta(account, budget.thresholds)
     return ENOUGH, ""
 
 
 def _short(account: AccountView, config: RunConfig) -> str:
     budget = config.privacy.budget
-    fits = affordable_epsilon(account.remaining_rho, budget.delta, account.accounting)
+    beside = delta_left(budget.delta, budget.thresholds)
+    fits = affordable_epsilon(account.remaining_rho, beside, account.accounting)
     advice = (
         f"privacy.epsilon: {fits:g} would fit at this δ." if fits else "Nothing is left for a run of any ε."
     )
     return (
         f"The account has too little left: the run asks for ρ = {float(budget.rho_in(account.accounting)):.4g}, and ρ = "
         f"{float(account.remaining_rho):.4g} is left. {advice}"
+    )
+
+
+def _short_of_delta(account: AccountView, asked: Fraction) -> str:
+    if not account.thresholds:
+        return (
+            f"The run learns private values at δ = {float(asked):.3g}, and the account was opened without a part of "
+            "its δ for them (ledger open --thresholds-delta): it would be refused. Declare the values, or charge an account "
+            "that has one."
+        )
+    left = account.thresholds - account.spent_thresholds
+    return (
+        f"The run learns private values at δ = {float(asked):.3g}, and the account has {float(left):.3g} left for them: it "
+        "would be refused. Lower the δ of private values, or declare the values."
     )
 
 

@@ -8,13 +8,28 @@ from decimal import ROUND_FLOOR, Context
 from fractions import Fraction
 from typing import Any
 
-from spark_dp.errors import ConfigurationError, LedgerError
+from spark_dp.errors import BudgetExceededError, ConfigurationError, LedgerError
 from spark_dp.privacy.budget import PrivacyBudget, RhoExceededError
 from spark_dp.privacy.composition import Accounting
+from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.ledger_database import NOTHING
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.privacy.thresholds import delta_left, read_reserve
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What runs that were not voided have reserved together.
+
+    Attributes:
+        rho: in the account's accounting.
+        thresholds: the part of delta that they keep for thresholds.
+    """
+
+    rho: Fraction
+    thresholds: Fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +56,11 @@ class RunRequest:
 
 def rho_of(account: Row) -> Fraction:
     """Reads an account's rho, and refuses one that its epsilon and delta do not pay for."""
-    accounting, rho = Accounting.read(account["rho"])
+    (text, thresholds) = read_reserve(account["rho"])
+    accounting, rho = Accounting.read(text)
     # A hair less, so that another machine's logarithm does not refuse its own ledger.
-    if accounting.delta(rho * (1 - Fraction(1, 10**9)), account["epsilon"]) > account["delta"]:
+    converted = accounting.delta(rho * (1 - Fraction(1, 10**9)), account["epsilon"])
+    if Fraction(converted) + thresholds > Fraction(account["delta"]):
         raise LedgerError(
             f"Account {account['dataset']!r} states more rho than its epsilon and delta pay for: it was "
             f"altered. {NOTHING} Restore the ledger from a copy."
@@ -53,7 +70,17 @@ def rho_of(account: Row) -> Fraction:
 
 def accounting_of(account: Row) -> Accounting:
     """Returns in what an account adds up."""
-    return Accounting.read(account["rho"])[0]
+    return Accounting.read(read_reserve(account["rho"])[0])[0]
+
+
+def rho_of_run(run: Row) -> Fraction:
+    """Reads the rho that a run reserved."""
+    return parse_fraction(read_reserve(run["rho"])[0])
+
+
+def thresholds_of(row: Row) -> Fraction:
+    """Returns the part of delta that an account, or a run, keeps for thresholds: declared before its first answer."""
+    return read_reserve(row["rho"])[1]
 
 
 def share_of(account: Row) -> Fraction | None:
@@ -107,12 +134,13 @@ def require_same_run(run: Row, request: RunRequest) -> None:
         )
 
 
-def require_affordable(account: Row, spent: Fraction, request: RunRequest) -> None:
+def require_affordable(account: Row, spent: Spent, request: RunRequest) -> None:
     """Refuses a new run that the account does not pay for.
 
-    Guarantees: with what was spent before, the run costs at most the account's rho, and by itself at most the
-    account's share of a release, both in exact arithmetic; and its delta is at most the account's, so that its
-    own statement (epsilon, delta) is never weaker in delta than the account's.
+    Guarantees: with what was spent before, the run costs at most the account's rho, and its thresholds at most the part of
+    delta that the account keeps for them; by itself it takes at most the account's share of a release of both; all in
+    exact arithmetic. Its delta is at most the account's, so that its own statement (epsilon, delta) is never weaker in
+    delta than the account's.
 
     Raises:
         RhoExceededError: the account is closed, too little is left, or the run takes more than a release's share.
@@ -120,7 +148,7 @@ def require_affordable(account: Row, spent: Fraction, request: RunRequest) -> No
     """
     budget, key, name, accounting = request.budget, request.key, account["dataset"], accounting_of(account)
     asked = budget.rho_in(accounting)
-    left = rho_of(account) - spent
+    left = rho_of(account) - spent.rho
     if account["status"] != "open":
         raise RhoExceededError(
             f"Account {name!r} is closed, so that run {key!r} (epsilon = {budget.epsilon}) may "
@@ -136,11 +164,13 @@ def require_affordable(account: Row, spent: Fraction, request: RunRequest) -> No
             f"read or released. Lower privacy.delta to {account['delta']} or below.",
             field="privacy.delta",
         )
+    _require_thresholds(account, spent.thresholds, request)
     share = share_of(account)
     largest = left if share is None else min(left, share)
     if asked <= largest:
         return
-    advice = _advice(affordable_epsilon(largest, budget.delta, accounting), budget.delta)
+    beside = delta_left(budget.delta, budget.thresholds)
+    advice = _advice(affordable_epsilon(largest, beside, accounting), budget.delta)
     if asked > left:
         delta = account["delta"]
         raise RhoExceededError(
@@ -159,6 +189,26 @@ def require_affordable(account: Row, spent: Fraction, request: RunRequest) -> No
         asked=asked,
         left=largest,
     )
+
+
+def _require_thresholds(account: Row, spent: Fraction, request: RunRequest) -> None:
+    """Refuses private values that the account's part of delta for them does not pay for."""
+    asked, whole, releases = request.budget.thresholds, thresholds_of(account), account["releases"]
+    largest = whole - spent if releases is None else min(whole - spent, whole / int(releases))
+    if asked <= largest:
+        return
+    said = f"Run {request.key!r} learns private values at delta = {float(asked):.3g}, and account {account['dataset']!r} "
+    if not whole:
+        said += (
+            "was opened without a part of its delta for them (ledger open --thresholds-delta), which has to be fixed before "
+            "its first answer. Nothing was spent, read or released. Declare the values, or charge an account that has one."
+        )
+    else:
+        said += (
+            f"has delta = {float(max(largest, Fraction(0))):.3g} for those of this run, of {float(whole):.3g} in all. "
+            "Nothing was spent, read or released. Lower the delta of private values, or declare the values."
+        )
+    raise BudgetExceededError(said, field="privacy.delta")
 
 
 def _advice(fits: float, delta: float) -> str:

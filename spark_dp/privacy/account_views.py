@@ -20,6 +20,8 @@ class AccountView:
         dataset, unit, neighbours: what is protected.
         epsilon, delta, rho: what may be spent by all runs together.
         accounting: in what it adds up, for good.
+        thresholds: the part of delta that is kept for the thresholds of private values, for good.
+        spent_thresholds: what all runs together have reserved of it.
         status: 'open' or 'closed'.
         opened_at: UTC, ISO 8601.
         spent_rho: what all runs together have reserved.
@@ -30,8 +32,7 @@ class AccountView:
         releases: how many runs it was opened for; None where one run may take all.
         release_rho, release_epsilon: the most that one run may take, the epsilon at the account's delta.
         releases_left: how many such runs the rest pays for.
-        promises: what all runs together promise at most, at several deltas; all of them hold at once. Those at other deltas
-            than its own hold as long as no further threshold is asked.
+        promises: what all runs together promise at most, at several deltas; all of them hold at once.
         asked: the events of all queries so far, added up.
         asked_promises: what those alone cost by the tighter conversion, at the same deltas; () where there are none.
         inputs: that it is bound to.
@@ -47,6 +48,8 @@ class AccountView:
     accounting: Accounting
     status: str
     opened_at: str
+    thresholds: Fraction
+    spent_thresholds: Fraction
     spent_rho: Fraction
     spent_epsilon: float
     remaining_rho: Fraction
@@ -70,6 +73,7 @@ class RunView:
         dataset, key: how the owner names it.
         run_id: random; the only name that may be published.
         epsilon, delta, rho: what it reserved.
+        thresholds: the part of delta that it keeps for thresholds.
         status: 'running', 'complete', or 'voided' where it failed before any answer and was given back.
         created_at: UTC, ISO 8601.
         epoch: how many drivers have held it.
@@ -83,6 +87,7 @@ class RunView:
     epsilon: float
     delta: float
     rho: Fraction
+    thresholds: Fraction
     status: str
     created_at: str
     epoch: int

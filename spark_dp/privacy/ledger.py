@@ -19,27 +19,27 @@ from spark_dp.errors import ConfigurationError, LedgerError, nearest
 from spark_dp.privacy.account_rules import (
     Row,
     RunRequest,
+    Spent,
     accounting_of,
     require_affordable,
     require_same_promise,
     require_same_run,
-    rho_of,
+    rho_of_run,
+    thresholds_of,
 )
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.bindings import binding, place_of
 from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.composition import Accounting
-from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.leases import Heartbeat, Waiting, held_until, lease_seconds, poll_seconds, write_lease
 from spark_dp.privacy.ledger_chain import Change, Deed, Head, What, now, record, require_entry
 from spark_dp.privacy.ledger_database import NOTHING, RESTORE, create_tables, guarded, open_tables
 from spark_dp.privacy.ledger_replay import Verified, verify
-from spark_dp.privacy.ledger_schema import accounts, entries, queries, runs
+from spark_dp.privacy.ledger_schema import accounts, entries, runs
 from spark_dp.privacy.ledger_show import account_view, bound_to, run_views
-from spark_dp.privacy.query_record import read_query
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours
-from spark_dp.privacy.thresholds import delta_of, rho_lost
+from spark_dp.privacy.thresholds import write_reserve
 from spark_dp.privacy.voiding import require_voidable, void
 
 
@@ -54,6 +54,7 @@ def open_account(
     allow_large_delta: bool = False,
     releases: int | None = None,
     accounting: Accounting = Accounting.GAUSSIAN,
+    thresholds: float | Fraction | str = 0,
 ) -> AccountView:
     """Opens an account for a data set, and creates the ledger where there is none.
 
@@ -69,6 +70,8 @@ def open_account(
         allow_large_delta: confirms a delta above 1e-5.
         releases: no run may take more than one part in this many; None: one run may take all.
         accounting: of all runs. The Gaussian one draws less noise where at most about a tenth of the budget selects.
+        thresholds: the part of delta, at least 0 and below it, that pays for the thresholds of private values, for good;
+            rho is what the rest of delta pays for.
 
     Raises:
         ConfigurationError: an argument is not valid.
@@ -82,7 +85,9 @@ def open_account(
             f"--releases is {releases!r}. {NOTHING} Write how many runs are to share the account, from 1 to 1000000.",
             field="releases",
         )
-    budget = PrivacyBudget(epsilon=epsilon, delta=delta, allow_large_delta=allow_large_delta)
+    budget = PrivacyBudget(
+        epsilon=epsilon, delta=delta, allow_large_delta=allow_large_delta, thresholds=_as_written(thresholds)
+    )
     accounting = Accounting(accounting)
     row = {
         "dataset": dataset,
@@ -90,7 +95,7 @@ def open_account(
         "neighbours": Neighbours(neighbours).value,
         "epsilon": float(epsilon),
         "delta": float(delta),
-        "rho": accounting.write(budget.rho_in(accounting)),
+        "rho": write_reserve(accounting.write(budget.rho_in(accounting)), budget.thresholds),
         "releases": releases,
         "status": "open",
         "opened_at": now(),
@@ -204,14 +209,14 @@ class Ledger:
             if (until := held_until(connection, dataset, key)) is not None:
                 return until
         else:
-            require_affordable(account, _spent(account, verified, request.budget.thresholds), request)
+            require_affordable(account, _spent(verified), request)
         if request.place is not None:
             bind = binding(connection, dataset, request.place, bound_to(verified))
             if bind is not None:
                 record(connection, dataset, What.BOUND, [bind])
         epoch, accounting = 1 if run is None else run["epoch"] + 1, accounting_of(account)
         if run is not None and not is_new:
-            run_id, rho, what = run["run_id"], parse_fraction(run["rho"]), What.RESUMED
+            run_id, rho, what = run["run_id"], rho_of_run(run), What.RESUMED
             row: dict[str, Any] = {"dataset": dataset, "key": key, "epoch": epoch}
         else:
             run_id, rho, what = secrets.token_hex(16), request.budget.rho_in(accounting), What.BEGUN
@@ -260,7 +265,7 @@ class Ledger:
             require_same_promise(account, request)
             run = verified.rows[runs.name].get((dataset, key))
             if run is None or run["status"] == "voided":
-                require_affordable(account, _spent(account, verified, budget.thresholds), request)
+                require_affordable(account, _spent(verified), request)
 
     def show(self, dataset: str) -> AccountView:
         """Returns what an account may spend and has spent.
@@ -270,7 +275,7 @@ class Ledger:
         """
         with guarded(), self._engine.begin() as connection:
             account, verified = _verified(connection, dataset)
-        return account_view(account, verified, _spent(account, verified))
+        return account_view(account, verified, _spent(verified))
 
     def history(self, dataset: str) -> tuple[RunView, ...]:
         """Returns an account's runs with their queries, oldest first.
@@ -347,6 +352,18 @@ def _verified(connection: sa.Connection, dataset: str) -> tuple[Row, Verified]:
     return verified.rows[accounts.name][(dataset,)], verified
 
 
+def _as_written(number: float | Fraction | str) -> Fraction:
+    """Reads a number as its decimal digits say, like the configuration does: 1e-10 is one in 10^10, exactly."""
+    try:
+        return number if isinstance(number, Fraction) else Fraction(str(number))
+    except ValueError:
+        raise ConfigurationError(
+            f"--thresholds-delta is {number!r}. {NOTHING} Write a number of at least 0 and below delta, such as a tenth of "
+            "it.",
+            field="thresholds",
+        ) from None
+
+
 def _require_no_chain(connection: sa.Connection, dataset: str) -> None:
     if connection.execute(sa.select(entries.c.seq).where(entries.c.dataset == dataset)).first() is not None:
         raise LedgerError(
@@ -355,19 +372,13 @@ def _require_no_chain(connection: sa.Connection, dataset: str) -> None:
         )
 
 
-def _spent(account: Row, verified: Verified, more: Fraction = Fraction(0)) -> Fraction:
-    """Returns what is not left of an account's rho: reserved by runs, or no longer paid for by its delta.
-
-    Args:
-        account, verified: the account.
-        more: the delta of thresholds that a run is about to ask, beside those that were asked.
-    """
-    live = {run["key"]: parse_fraction(run["rho"]) for run in verified.of(runs) if run["status"] != "voided"}
-    asked = (read_query(query).event for query in verified.of(queries) if query["key"] in live)
-    lost = rho_lost(
-        accounting_of(account), account["epsilon"], account["delta"], rho_of(account), delta_of(asked) + more
+def _spent(verified: Verified) -> Spent:
+    """Returns what the runs of an account have reserved."""
+    live = [run for run in verified.of(runs) if run["status"] != "voided"]
+    return Spent(
+        rho=sum((rho_of_run(run) for run in live), Fraction(0)),
+        thresholds=sum(map(thresholds_of, live), Fraction(0)),
     )
-    return sum(live.values(), lost)
 
 
 def _new_run(request: RunRequest, run_id: str, rho: Fraction, epoch: int) -> dict[str, Any]:
@@ -378,7 +389,7 @@ def _new_run(request: RunRequest, run_id: str, rho: Fraction, epoch: int) -> dic
         "measure_digest": request.measure_digest,
         "epsilon": float(request.budget.epsilon),
         "delta": float(request.budget.delta),
-        "rho": str(rho),
+        "rho": write_reserve(str(rho), request.budget.thresholds),
         "status": "running",
         "epoch": epoch,
         "created_at": now(),

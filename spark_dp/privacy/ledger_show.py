@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from fractions import Fraction
 
-from spark_dp.privacy.account_rules import Row, accounting_of, affordable_epsilon, rho_of, share_of
+from spark_dp.privacy.account_rules import (
+    Row,
+    Spent,
+    accounting_of,
+    affordable_epsilon,
+    rho_of,
+    rho_of_run,
+    share_of,
+    thresholds_of,
+)
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.bindings import Bound
 from spark_dp.privacy.composition import EventSum
-from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.ledger_replay import Verified
 from spark_dp.privacy.ledger_schema import inputs, queries, runs
 from spark_dp.privacy.query_record import read_query
 from spark_dp.privacy.sensitivity import Neighbours
-from spark_dp.privacy.thresholds import asked_beside, delta_of, promises_beside, rho_lost
+from spark_dp.privacy.thresholds import asked_beside, delta_left, delta_of, promises_beside
 
 
-def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountView:
+def account_view(account: Row, verified: Verified, spent: Spent) -> AccountView:
     """Returns an account as it is shown."""
     rho, share, delta, accounting = (
         rho_of(account),
@@ -27,8 +34,8 @@ def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountVi
         accounting_of(account),
     )
     events = [read_query(row).event for row in verified.of(queries)]
-    asked, thresholds = EventSum.of(events), delta_of(events)
-    promised = rho - rho_lost(accounting, account["epsilon"], delta, rho, thresholds)
+    asked, thresholds = EventSum.of(events), thresholds_of(account)
+    beside, left = delta_left(delta, thresholds), rho - spent.rho
     return AccountView(
         dataset=account["dataset"],
         unit=account["unit"],
@@ -39,17 +46,19 @@ def account_view(account: Row, verified: Verified, spent: Fraction) -> AccountVi
         accounting=accounting,
         status=account["status"],
         opened_at=account["opened_at"],
-        spent_rho=spent,
-        spent_epsilon=accounting.epsilon(spent, delta),
-        remaining_rho=rho - spent,
-        remaining_epsilon=affordable_epsilon(rho - spent, delta, accounting),
+        spent_rho=spent.rho,
+        spent_epsilon=accounting.epsilon(spent.rho, beside),
+        remaining_rho=left,
+        remaining_epsilon=affordable_epsilon(left, delta, accounting),
+        thresholds=thresholds,
+        spent_thresholds=spent.thresholds,
         releases=account["releases"],
         release_rho=share,
         release_epsilon=None if share is None else affordable_epsilon(share, delta, accounting),
-        releases_left=None if share is None else int((rho - spent) // share),
-        promises=promises_beside(accounting, promised, delta, thresholds),
+        releases_left=None if share is None else int(left // share),
+        promises=promises_beside(accounting, rho, delta, thresholds),
         asked=asked,
-        asked_promises=asked_beside(asked, delta, thresholds) if asked.count else (),
+        asked_promises=asked_beside(asked, delta, delta_of(events)) if asked.count else (),
         inputs=bound_to(verified),
         head=verified.head,
     )
@@ -65,7 +74,8 @@ def run_views(verified: Verified, held: Mapping[str, datetime | None]) -> tuple[
             run_id=run["run_id"],
             epsilon=run["epsilon"],
             delta=run["delta"],
-            rho=parse_fraction(run["rho"]),
+            rho=rho_of_run(run),
+            thresholds=thresholds_of(run),
             status=run["status"],
             created_at=run["created_at"],
             epoch=run["epoch"],

@@ -11,9 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from spark_dp.errors import LedgerError, TakenOverError
+from spark_dp.privacy.account_rules import thresholds_of
 from spark_dp.privacy.budget import RhoFilter
 from spark_dp.privacy.composition import Accounting
-from spark_dp.privacy.events import Event, ThresholdEvent, parse_fraction
+from spark_dp.privacy.events import Event
 from spark_dp.privacy.leases import Heartbeat
 from spark_dp.privacy.ledger_chain import (
     Change,
@@ -155,8 +156,8 @@ class RunAccount:
             for charged in self._queries(connection):
                 spent.charge(charged.name, charged.event)
             spent.charge(name, event)
-            if isinstance(event, ThresholdEvent):
-                self._require_delta(connection, run, name, event)
+            asked = delta_of((*(query.event for query in self._queries(connection)), event))
+            require_delta(name, asked, thresholds_of(dict(run._mapping)), f"run {self._key!r}")
             row = {
                 "dataset": self._dataset,
                 "key": self._key,
@@ -247,19 +248,6 @@ class RunAccount:
         self._heartbeat.stop()
         return True
 
-    def _require_delta(
-        self, connection: sa.Connection, run: sa.Row[Any], name: str, event: ThresholdEvent
-    ) -> None:
-        """Refuses a threshold that the run's delta, or the account's, does not pay for."""
-        own = delta_of(query.event for query in self._queries(connection)) + event.delta
-        require_delta(self._accounting, name, dict(run._mapping), self._rho, own, f"run {self._key!r}")
-        account = connection.execute(sa.select(accounts).where(accounts.c.dataset == self._dataset)).one()
-        reserved, asked = reserved_of(connection, self._dataset)
-        all_of = delta_of(asked) + event.delta
-        require_delta(
-            self._accounting, name, dict(account._mapping), reserved, all_of, f"account {self._dataset!r}"
-        )
-
     def _run_change(self, **columns: Any) -> Change:
         row = {"dataset": self._dataset, "key": self._key, **columns}
         return Change(table=runs, deed=Deed.UPDATE, row=row, expected={"epoch": self._epoch})
@@ -291,12 +279,3 @@ class RunAccount:
 
     def _find(self, connection: sa.Connection, ordinal: int) -> QueryRecord | None:
         return next((query for query in self._queries(connection) if query.ordinal == ordinal), None)
-
-
-def reserved_of(connection: sa.Connection, dataset: str) -> tuple[Fraction, list[Event]]:
-    """Returns the rho that all runs of an account have reserved, and the events of their queries; voided runs have none."""
-    live = sa.select(runs.c.key, runs.c.rho).where(runs.c.dataset == dataset, runs.c.status != "voided")
-    rho = {row.key: parse_fraction(row.rho) for row in connection.execute(live)}
-    found = connection.execute(sa.select(queries).where(queries.c.dataset == dataset)).mappings()
-    events = [read_query(dict(row)).event for row in found if row["key"] in rho]
-    return sum(rho.values(), Fraction(0)), events

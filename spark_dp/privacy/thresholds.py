@@ -3,22 +3,27 @@
 A query that lists values seen in the data is not rho-zCDP: a value of one unit alone may be seen, with probability at most
 delta_s. It is delta_s-approximate rho-zCDP (Bun and Steinke 2016, Definition 8.1), and such deltas add up, in Gaussian
 DP too. Therefore what is left for rho is less: (epsilon, delta) pays for rho only at delta minus all delta_s.
+
+How delta is divided is declared when an account is opened, and when a run begins. If answers could choose between more rho
+and more thresholds, each choice would keep to delta, and all of them together to no more than twice that (docs/privacy.md).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 from spark_dp.errors import BudgetExceededError
 from spark_dp.privacy.composition import Accounting, EventSum, Promise, stated_deltas
-from spark_dp.privacy.events import Event, ThresholdEvent
+from spark_dp.privacy.events import Event, ThresholdEvent, parse_fraction
 
 _HAIR: Final = 1 - Fraction(1, 10**9)
 """What is reserved is less by this, so that the exact check fits also with another machine's logarithm."""
+
+_BESIDE: Final = " delta "
 
 _WORTH_STATING: Final = 1e-3
 """The part of a delta that has to be left beside thresholds for an epsilon at it to be of use."""
@@ -46,13 +51,19 @@ def rho_beside(accounting: Accounting, epsilon: float, delta: float, thresholds:
     return accounting.rho(epsilon, left) * _HAIR if left > 0 else Fraction(0)
 
 
-def rho_lost(
-    accounting: Accounting, epsilon: float, delta: float, rho: Fraction, thresholds: Fraction
-) -> Fraction:
-    """Returns how much of an account's rho its delta no longer pays for, thresholds having cost their part of it."""
-    if not thresholds:
-        return Fraction(0)
-    return rho - min(rho, rho_beside(accounting, epsilon, delta, thresholds))
+def write_reserve(rho: str, thresholds: Fraction) -> str:
+    """Returns what the ledger keeps of a rho and of the delta of thresholds beside it: 'RHO', or 'RHO delta p/q'."""
+    return f"{rho}{_BESIDE}{thresholds}" if thresholds else rho
+
+
+def read_reserve(text: str) -> tuple[str, Fraction]:
+    """Reads what `write_reserve` wrote.
+
+    Raises:
+        LedgerError: it is something else.
+    """
+    rho, beside, thresholds = text.partition(_BESIDE)
+    return rho, parse_fraction(thresholds) if beside else Fraction(0)
 
 
 def promises_beside(
@@ -75,34 +86,23 @@ def asked_beside(asked: EventSum, delta: float, thresholds: Fraction) -> tuple[P
     )
 
 
-def require_delta(
-    accounting: Accounting,
-    name: str,
-    promise: Mapping[str, Any],
-    rho: Fraction,
-    thresholds: Fraction,
-    whose: str,
-) -> None:
-    """Refuses a threshold whose delta no longer fits beside the rho that is reserved.
-
-    Guarantees: the conversion of `rho` at the promised epsilon and all thresholds together stay within the promised delta.
+def require_delta(name: str, asked: Fraction, reserved: Fraction, whose: str) -> None:
+    """Refuses a threshold where all thresholds together cost more delta than was reserved for them.
 
     Args:
-        accounting: of the account.
         name: of the query.
-        promise: a row of the ledger with `epsilon` and `delta`: a run's, or an account's.
-        rho: reserved under that promise.
-        thresholds: the delta of all thresholds under it, this one's included.
-        whose: the run or the account, for the message.
+        asked: the delta of all thresholds, this one's included.
+        reserved: what may be asked.
+        whose: the run, for the message.
 
     Raises:
         BudgetExceededError: it does not fit. Nothing was charged.
     """
-    if Fraction(accounting.delta(rho, promise["epsilon"])) + thresholds <= Fraction(promise["delta"]):
+    if asked <= reserved:
         return
     raise BudgetExceededError(
-        f"Query {name!r} has a threshold, and all thresholds of {whose} cost delta = {float(thresholds):.3g}, which does "
-        f"not fit into its delta = {promise['delta']:g} beside what rho needs of it. Nothing was spent on it and nothing "
-        "was released. Lower the delta of private values, or epsilon, in a new run.",
+        f"Query {name!r} has a threshold, and all thresholds of {whose} cost delta = {float(asked):.3g}, of which "
+        f"{float(reserved):.3g} was reserved. Nothing was spent on it and nothing was released. Declare the delta of all "
+        "private values before the run begins.",
         field="privacy.delta",
     )

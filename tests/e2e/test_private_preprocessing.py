@@ -51,7 +51,7 @@ def table() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def done(spark, tmp_path_factory) -> Site:
-    site = Site.make(tmp_path_factory.mktemp("private"), table())
+    site = Site.make(tmp_path_factory.mktemp("private"), table(), thresholds=2e-8)
     run_all(site.run(spark, schema=SCHEMA, unit=UNIT))
     return site
 
@@ -143,7 +143,7 @@ def test_the_ledger_has_every_step_within_what_the_run_reserved(done):
 
 
 def test_a_run_that_is_killed_after_its_private_steps_spends_them_once(spark, tmp_path, monkeypatch):
-    site = Site.make(tmp_path, table())
+    site = Site.make(tmp_path, table(), thresholds=2e-8)
     run = site.run(spark, schema=SCHEMA, unit=UNIT)
 
     class KilledError(BaseException):

@@ -69,11 +69,19 @@ class Site:
 
     @classmethod
     def make(
-        cls, folder: Path, table: pa.Table | None = None, *, epsilon: float = EPSILON, unit: str = "person"
+        cls,
+        folder: Path,
+        table: pa.Table | None = None,
+        *,
+        epsilon: float = EPSILON,
+        unit: str = "person",
+        thresholds: float = 0,
     ) -> Site:
         site = cls(folder)
         site.write(visits() if table is None else table)
-        open_account(site.ledger, "visits", epsilon, DELTA, unit, Neighbours.ADD_REMOVE)
+        open_account(
+            site.ledger, "visits", epsilon, DELTA, unit, Neighbours.ADD_REMOVE, thresholds=thresholds
+        )
         return site
 
     def write(self, table: pa.Table) -> None:

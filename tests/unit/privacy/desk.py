@@ -91,10 +91,12 @@ class Desk:
         *,
         opened: bool = False,
         accounting: Accounting = Accounting.ZCDP,
+        thresholds: Fraction = Fraction(0),
     ) -> None:
         """Opens an account in an empty database, or comes to one that another process has opened."""
         self.folder = folder
         self.accounting = accounting
+        self.thresholds = thresholds
         self.file = folder / "ledger.db"
         self.url = f"sqlite:///{self.file}" if url is None else url
         self.table = Table(np.arange(24, dtype=np.int64).reshape(2, 3, 4) * 10)
@@ -110,6 +112,7 @@ class Desk:
             Neighbours.ADD_REMOVE,
             releases=releases,
             accounting=self.accounting,
+            thresholds=self.thresholds,
         )
 
     def alter(self, statement: str, *values: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,23 +12,29 @@ import pytest
 from desk import BUDGET, CrashError, Desk, FailingBlobs
 from scripted import SeededEntropy
 
-from spark_dp.errors import BudgetExceededError, InternalError, LedgerError
-from spark_dp.privacy.accounting import zcdp_delta, zcdp_rho
+from spark_dp.errors import BudgetExceededError, ConfigurationError, InternalError, LedgerError
+from spark_dp.privacy.accounting import zcdp_delta
 from spark_dp.privacy.budget import PrivacyBudget, RhoExceededError
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
 from spark_dp.privacy.events import ThresholdEvent, event_from_json
+from spark_dp.privacy.ledger import open_account
 from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours, values_l2_squared
 from spark_dp.privacy.tails import least_threshold, noise_tail
-from spark_dp.privacy.thresholds import rho_lost
 from spark_dp.privacy.transcript import Transcript
 from spark_dp.privacy.value_selection import ThresholdSpecification, Value, ValueCurator, specify
 
 RHO, DELTA = Fraction(1, 200), Fraction(1, 10**10)
 KEPT = PrivacyBudget(epsilon=1.0, delta=1e-9, thresholds=DELTA)
+KEPT_IN_ALL = Fraction(1, 10**8)
 CANARY = "canary-77aa"
+
+
+@pytest.fixture
+def desk(tmp_path) -> Desk:
+    return Desk(tmp_path, thresholds=KEPT_IN_ALL)
 
 
 class Counts:
@@ -127,12 +134,6 @@ def test_an_answer_is_replayed_and_not_drawn_again(desk):
     assert desk.spent() == spent
 
 
-def rho_after(desk: Desk, thresholds: Fraction) -> Fraction:
-    """What the account's delta pays for beside thresholds: a hair less, so that the exact check fits anywhere."""
-    hair = 1 - Fraction(1, 10**9)
-    return hair * zcdp_rho(desk.account.epsilon, float(Fraction(desk.account.delta) - thresholds))
-
-
 @pytest.mark.parametrize("step", ["before write", "after write"])
 @pytest.mark.parametrize("prefix", ["specifications", "answers"])
 def test_a_crash_anywhere_gives_one_answer_at_one_charge(desk, step, prefix):
@@ -141,7 +142,8 @@ def test_a_crash_anywhere_gives_one_answer_at_one_charge(desk, step, prefix):
         curator(desk, source, blobs=FailingBlobs(desk.blobs(), step, prefix)).learn(asked())
     learned = curator(desk, source).learn(asked())
     assert curator(desk, source).learn(asked()) == learned
-    assert desk.spent() == desk.account.rho - rho_after(desk, DELTA) + KEPT.rho
+    assert desk.spent() == KEPT.rho
+    assert desk.ledger.show("flights").spent_thresholds == DELTA
     assert source.reads == (2 if (step, prefix) == ("before write", "answers") else 1)
 
 
@@ -172,38 +174,88 @@ def test_a_second_threshold_beyond_what_was_kept_is_refused(desk):
     assert source.reads == 1
 
 
-def test_an_account_adds_up_the_deltas_of_its_runs(desk):
-    """Its delta is 1e-6, and its rho is what all of that pays for: a threshold takes from both."""
-    before = desk.ledger.show("flights")
-    curator(desk, Counts({"A": 5000})).learn(asked())
-    after = desk.ledger.show("flights")
-    lost = before.remaining_rho - after.remaining_rho - KEPT.rho
-    assert lost > 0
-    assert zcdp_delta(before.rho - lost, before.epsilon) + float(DELTA) <= before.delta
+def test_an_account_adds_up_the_deltas_of_its_runs_as_they_are_reserved(desk):
+    for number in range(1, 4):
+        desk.begin(f"run-{number}", KEPT)
+        account = desk.ledger.show("flights")
+        assert account.spent_thresholds == number * DELTA
+        assert account.spent_rho == number * KEPT.rho
+    desk.begin("without", BUDGET)
+    assert desk.ledger.show("flights").spent_thresholds == 3 * DELTA
 
 
-def test_a_run_without_thresholds_loses_nothing(desk):
-    before = desk.ledger.show("flights").remaining_rho
-    desk.begin(budget=BUDGET)
-    assert before - desk.ledger.show("flights").remaining_rho == BUDGET.rho
+def test_a_run_that_is_given_back_gives_its_delta_back(desk):
+    assert desk.begin("gone", KEPT).void_if_unanswered()
+    assert desk.ledger.show("flights").spent_thresholds == 0
 
 
-def test_a_threshold_is_refused_where_other_runs_left_no_delta_of_the_account(tmp_path):
+def test_no_run_begins_for_which_other_runs_left_no_delta(desk):
+    """What a run will ask is reserved when it begins, so that none of its thresholds is refused midway."""
+    desk.begin("first", PrivacyBudget(epsilon=1.0, delta=1e-6, thresholds=KEPT_IN_ALL - DELTA))
+    second = desk.begin("second", KEPT)
+    assert curator(desk, Counts({"A": 5000}), account=second, blobs=desk.blobs("second")).learn(asked())
+    with pytest.raises(BudgetExceededError, match="has delta = 0 for those of this run, of 1e-08 in all"):
+        desk.begin("third", KEPT)
+    desk.begin("fourth", BUDGET)
+
+
+def test_an_account_that_was_opened_without_a_part_for_them_refuses_private_values(tmp_path):
     desk = Desk(tmp_path)
-    desk.open("small", 1.0)
-    first = desk.begin(
-        "first", PrivacyBudget(epsilon=0.5, delta=1e-6, thresholds=Fraction(1, 10**8)), dataset="small"
-    )
-    rest = desk.ledger.show("small").remaining_epsilon
-    desk.begin("second", PrivacyBudget(epsilon=rest, delta=1e-6), dataset="small")
-    source = Counts({"A": 5000})
-    with pytest.raises(BudgetExceededError, match="account 'small'"):
-        curator(desk, source, account=first).learn(asked(delta=Fraction(1, 10**8)))
-    assert source.reads == 0
+    with pytest.raises(BudgetExceededError, match="--thresholds-delta"):
+        desk.begin(budget=KEPT)
+    assert desk.spent() == 0
+
+
+@pytest.mark.parametrize("accounting", Accounting)
+def test_no_answer_can_choose_between_more_rho_and_more_thresholds(tmp_path, accounting):
+    """All rho and all thresholds fit into delta together: then every choice between them does."""
+    desk = Desk(tmp_path, accounting=accounting, thresholds=KEPT_IN_ALL)
+    account = desk.ledger.show("flights")
+    worth = Fraction(accounting.delta(account.rho, account.epsilon))
+    assert worth + account.thresholds <= Fraction(account.delta)
+    more = PrivacyBudget(epsilon=0.1, delta=1e-6, thresholds=KEPT_IN_ALL + Fraction(1, 10**20))
+    with pytest.raises(BudgetExceededError, match="private values"):  # unused rho pays for no more thresholds
+        desk.begin("more thresholds", more)
+    desk.begin("all of rho", PrivacyBudget(epsilon=account.remaining_epsilon, delta=1e-6))
+    with pytest.raises(RhoExceededError):  # and unused thresholds for no more rho
+        desk.begin("more rho", PrivacyBudget(epsilon=0.1, delta=1e-6))
+
+
+def test_the_check_rejects_an_account_that_spends_all_of_delta_twice(tmp_path):
+    """The twin: rho that is worth all of delta, with thresholds on top."""
+    desk = Desk(tmp_path, thresholds=KEPT_IN_ALL)
+    whole = Accounting.ZCDP.rho(10.0, 1e-6)
+    desk.alter("UPDATE spark_dp_accounts SET rho = ?", f"{whole} delta {KEPT_IN_ALL}")
+    with pytest.raises(LedgerError, match="altered"):
+        desk.ledger.show("flights")
+
+
+@pytest.mark.parametrize("releases", [4])
+def test_a_release_takes_no_more_than_its_share_of_the_thresholds(tmp_path, releases):
+    desk = Desk(tmp_path, thresholds=releases * DELTA)
+    desk.open("daily", 10.0, releases=releases)
+    for number in range(releases):
+        desk.begin(f"day-{number}", KEPT, dataset="daily")
+    with pytest.raises(BudgetExceededError, match="private values"):
+        desk.begin("greedy", replace(KEPT, thresholds=2 * DELTA), dataset="daily")
+
+
+@pytest.mark.parametrize("written", ["1e-8", 1e-8, Fraction(1, 10**8)])
+def test_the_part_for_thresholds_is_what_its_digits_say(tmp_path, written):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    made = open_account(url, "d", 1.0, 1e-6, "person", Neighbours.ADD_REMOVE, thresholds=written)
+    assert made.thresholds == Fraction(1, 10**8)
+
+
+@pytest.mark.parametrize("written", ["much", "1e-6", "-1e-9", "nan"])
+def test_a_part_for_thresholds_that_is_none_is_refused(tmp_path, written):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    with pytest.raises(ConfigurationError):
+        open_account(url, "d", 1.0, 1e-6, "person", Neighbours.ADD_REMOVE, thresholds=written)
 
 
 def test_a_gaussian_account_pays_for_rounded_noise_and_for_no_other(tmp_path):
-    desk = Desk(tmp_path, accounting=Accounting.GAUSSIAN)
+    desk = Desk(tmp_path, accounting=Accounting.GAUSSIAN, thresholds=KEPT_IN_ALL)
     source = Counts({"A": 5000, CANARY: 1})
     with pytest.raises(InternalError, match="Gaussian"):
         curator(desk, source).learn(asked())
@@ -215,17 +267,16 @@ def test_a_gaussian_account_pays_for_rounded_noise_and_for_no_other(tmp_path):
 
 @pytest.mark.parametrize("accounting", Accounting)
 def test_what_an_account_promises_at_other_deltas_has_the_thresholds_in_it(tmp_path, accounting):
-    desk = Desk(tmp_path, accounting=accounting)
-    before = {p.delta: p.epsilon for p in desk.ledger.show("flights").promises}
-    curator(desk, Counts({"A": 5000})).learn(asked(noise=accounting.noise))
-    account = desk.ledger.show("flights")
-    after = {p.delta: p.epsilon for p in account.promises}
+    without, account = (
+        Desk(tmp_path, f"sqlite:///{tmp_path}/{name}.db", accounting=accounting, thresholds=kept).account
+        for name, kept in (("without", Fraction(0)), ("with", DELTA))
+    )
+    before, after = ({p.delta: p.epsilon for p in one.promises} for one in (without, account))
     assert set(after) == {delta for delta in before if delta > 2 * DELTA}
     assert len(after) < len(before)
     assert after[account.delta] <= account.epsilon * (1 + 1e-9)
-    lost = rho_lost(accounting, account.epsilon, account.delta, account.rho, DELTA)
     for delta, epsilon in after.items():
-        assert Fraction(accounting.delta(account.rho - lost, epsilon)) + DELTA <= Fraction(delta) * (
+        assert Fraction(accounting.delta(account.rho, epsilon)) + DELTA <= Fraction(delta) * (
             1 + Fraction(1, 10**6)
         )
 
@@ -257,7 +308,7 @@ def test_the_same_counts_in_another_order_get_the_same_answer_from_the_same_word
     answers = []
     for i, order in enumerate((counts, dict(sorted(counts.items())))):
         (tmp_path / str(i)).mkdir()
-        desk = Desk(tmp_path / str(i))
+        desk = Desk(tmp_path / str(i), thresholds=KEPT_IN_ALL)
         desk_curator = curator(desk, Counts(order), entropy=SeededEntropy(3))
         answers.append(desk_curator.learn(asked()))
     assert answers[0] == answers[1]
