@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_dp.errors import InternalError
 from spark_dp.graphical.archive import pack, unpack
 from spark_dp.graphical.model import GraphicalModel
+from spark_dp.graphical.zeros import completable
 from spark_dp.schema.domain import Attribute, Clique, Domain
 
 FORMAT = "spark-dp sampling plan"
@@ -17,6 +19,9 @@ MAX_CHUNK_ROWS = 1 << 17
 
 # Rows of a group whose random bits are equal keep their order; below this many bits that would be noticed.
 _LEAST_RANDOM_BITS = 24
+
+# n - U must not round down to n - 1, or a row would be left over: floats below 2**17 are 2**-36 apart.
+_GREATEST_UNIFORM = 1.0 - 2.0**-36
 
 Codes = NDArray[np.unsignedinteger]
 
@@ -57,13 +62,23 @@ class SamplingPlan:
     def from_model(cls, model: GraphicalModel) -> SamplingPlan:
         """Takes each clique of the junction tree, parents first: the new attributes given the separator.
 
-        A separator configuration of probability zero gets the uniform distribution; it is never reached
-        from the model itself.
+        A cell whose separator configuration has probability zero in a clique below is taken away first: products of
+        small probabilities may vanish in one clique and not in the other. So a separator configuration of
+        probability zero is never reached; it gets the uniform distribution.
+
+        Guarantees: a cell of probability zero has the cumulative probability of the cell before it, to the last bit.
+
+        Raises:
+            InternalError: no cell of a clique is left.
         """
         steps = []
-        for clique, separator, table in zip(
-            model.tree.cliques, model.tree.separators, model.probabilities, strict=True
+        supports = completable(model.tree, [table > 0 for table in model.probabilities])
+        for clique, separator, table, support in zip(
+            model.tree.cliques, model.tree.separators, model.probabilities, supports, strict=True
         ):
+            if not support.any():
+                raise InternalError(f"The model has no possible row in {clique}. Nothing was generated.")
+            table = np.where(support, table, 0.0)
             drawn = tuple(attribute for attribute in clique if attribute not in separator)
             axes = [clique.index(attribute) for attribute in (*separator, *drawn)]
             joint = table.transpose(axes).reshape(model.domain.cells(separator), model.domain.cells(drawn))
@@ -109,6 +124,10 @@ def sample(plan: SamplingPlan, rows: int, bits: np.random.BitGenerator) -> dict[
     So every cell gets the floor or the ceiling of its expected number, and its expectation on average.
     The random order makes the values independent of everything else in the group, as the model says.
 
+    A cell of probability zero gets no row, and not only on average: its cumulative probability equals that of the cell
+    before it, to the last bit, so that both boundaries are the same function of the same float. Sums of floats cannot
+    bring a forbidden cell back.
+
     Guarantees: a pure function of its arguments and the state of `bits`. Only `random_raw` is used, and
     PCG64's and SeedSequence's streams are stable across releases (NEP 19); keys are distinct, so no sort
     algorithm matters. The rows are in random order. Post-processing: it costs no privacy.
@@ -148,6 +167,7 @@ def _draw(
     occupied, groups, sizes = _group(groups, step.cumulative.shape[0], rows)
     order = _shuffled_by_group(groups, sizes.size, rows, bits)
     uniform = (bits.random_raw(sizes.size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    np.minimum(uniform, _GREATEST_UNIFORM, out=uniform)
     bounds = step.cumulative[occupied]
     bounds *= sizes[:, None]
     bounds -= uniform[:, None]

@@ -12,6 +12,7 @@ import numpy as np
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.estimation import Estimate, estimate
 from spark_dp.graphical.junction_tree import GrowingTree
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.candidates import Overlaps, countable_candidates
 from spark_dp.mechanisms.projected_noise import Profile, unprojected_noise
 from spark_dp.mechanisms.protocol import (
@@ -95,11 +96,18 @@ class AIM:
     shares: AIMShares = field(default_factory=AIMShares)
 
     def plan(
-        self, domain: Domain, *, rho: Fraction, contribution: Contribution, workload: Workload, max_cells: int
+        self,
+        domain: Domain,
+        *,
+        rho: Fraction,
+        contribution: Contribution,
+        workload: Workload,
+        max_cells: int,
+        zeros: Sequence[StructuralZeros] = (),
     ) -> MechanismPlan:
         """Plans the one-way marginals and the rounds: of these there are about twice as many as columns."""
-        columns = one_way_cliques(domain, rho=rho, max_cells=max_cells)
-        candidates = countable_candidates(workload, max_cells)
+        columns = one_way_cliques(domain, rho=rho, max_cells=max_cells, zeros=zeros)
+        candidates = countable_candidates(workload, max_cells, zeros)
         one_way = rho * self.shares.one_way if candidates else rho
         queries = list(planned_measurements(f"{self.name}/one-way", domain, columns, one_way, contribution))
         if candidates:
@@ -133,6 +141,7 @@ class AIM:
             max_cells=max_cells,
             rho=rho,
             notes=(_NOTE,) if candidates else (),
+            zeros=tuple(zeros),
         )
 
     def measure(self, curator: Curator, plan: MechanismPlan, progress: Progress) -> tuple[Measurement, ...]:
@@ -146,7 +155,7 @@ class AIM:
             return tuple(found)
         importance = importances(plan.workload, candidates)
         each = plan.rho * (1 - self.shares.one_way) / (self.shares.rounds_per_column * len(plan.domain))
-        fitted = estimate(plan.domain, found, max_cells=plan.max_cells, tolerance=_ROUGH)
+        fitted = estimate(plan.domain, found, max_cells=plan.max_cells, tolerance=_ROUGH, zeros=plan.zeros)
         number = 0
         while curator.remaining > end:
             number += 1
@@ -173,7 +182,12 @@ class AIM:
             found += measured
             moved = _Movement.of(fitted, chosen)
             fitted = estimate(
-                plan.domain, found, max_cells=plan.max_cells, warm_start=fitted, tolerance=_ROUGH
+                plan.domain,
+                found,
+                max_cells=plan.max_cells,
+                warm_start=fitted,
+                tolerance=_ROUGH,
+                zeros=plan.zeros,
             )
             anneals = moved.below(fitted, measured[0].stddev)
             each = each * 4 if anneals else each
@@ -209,7 +223,7 @@ def _candidates(
 
     A candidate whose noise exceeds every error that there can be is left out, so that no large marginal is computed in vain.
     """
-    held = [m.clique for m in found]
+    held = [*(m.clique for m in found), *(zero.clique for zero in plan.zeros)]
     tree = GrowingTree(plan.domain, held)
     rows = max(fitted.model.total, 1.0)
     precisions: dict[Clique, float] = {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median
 from typing import Final
 
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.candidates import countable_candidates
 from spark_dp.mechanisms.catalog import MECHANISMS
 from spark_dp.mechanisms.projected_noise import unprojected_noise
@@ -37,6 +39,7 @@ def advise(
     workload: Workload,
     max_cells: int,
     expected_rows: int | None,
+    zeros: Sequence[StructuralZeros] = (),
 ) -> Advice:
     """Chooses a mechanism by the columns, their declared sizes, the workload, the budget and the expected size.
 
@@ -46,7 +49,7 @@ def advise(
 
     Guarantees: a pure function of its arguments, all of which are declared.
     """
-    candidates = countable_candidates(workload, max_cells)
+    candidates = countable_candidates(workload, max_cells, zeros)
     if not candidates:
         why = (
             "the table has one column"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, combinations
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_dp.graphical.junction_tree import GrowingTree
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.schema.domain import Clique, Domain
 
@@ -19,7 +21,9 @@ COUNTED_CELLS: Final = 4
 """Cells of all countable cliques together, in multiples of the model's size."""
 
 
-def countable_candidates(workload: Workload, max_cells: int) -> tuple[Clique, ...]:
+def countable_candidates(
+    workload: Workload, max_cells: int, zeros: Sequence[StructuralZeros] = ()
+) -> tuple[Clique, ...]:
     """Returns the cliques of two or more columns below the workload that may be counted, the smaller degrees first.
 
     Left out are cliques with which no model of max_cells could be made, the largest degrees of
@@ -27,10 +31,10 @@ def countable_candidates(workload: Workload, max_cells: int) -> tuple[Clique, ..
     COUNTED_CELLS times the model. A function of declared sizes alone.
     """
     domain = workload.domain
-    alone = sum(domain.sizes)
+    model_cells = cells_of_models(domain, zeros)
 
     def fits(clique: Clique) -> bool:
-        return domain.cells(clique) + alone - sum(domain.shape(clique)) <= max_cells
+        return model_cells(clique) <= max_cells
 
     found: list[Clique] = []
     for degree in range(2, len(domain) + 1):
@@ -45,6 +49,28 @@ def countable_candidates(workload: Workload, max_cells: int) -> tuple[Clique, ..
             break
         kept.add(clique)
     return tuple(clique for clique in found if clique in kept)
+
+
+def cells_of_models(domain: Domain, zeros: Sequence[StructuralZeros]) -> Callable[[Clique], int]:
+    """Returns a function: the cells of the model that holds one clique, the zeros' cliques, and each column.
+
+    A column that no constraint names adds its own cells and no loop, so that trees are built of the others alone.
+    """
+    alone = sum(domain.sizes)
+    forbidden = [zero.clique for zero in zeros]
+    bound = domain.canonical(a for clique in forbidden for a in clique)
+    base = GrowingTree(domain.project(bound), forbidden).cells if bound else 0
+    rest = alone - sum(domain.shape(bound))
+
+    def cells(clique: Clique) -> int:
+        own = domain.cells(clique) - sum(domain.shape(clique))
+        if set(bound).isdisjoint(clique):
+            return base + rest + own
+        named = domain.canonical((*bound, *clique))
+        tree = GrowingTree(domain.project(named), forbidden)
+        return tree.cells_with(clique) + alone - sum(domain.shape(named))
+
+    return cells
 
 
 class Overlaps:

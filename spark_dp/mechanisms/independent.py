@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.protocol import MechanismPlan, Progress, ask, one_way_cliques, planned_measurements
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.curator import Curator
@@ -20,10 +22,17 @@ class Independent:
     name: str = "independent"
 
     def plan(
-        self, domain: Domain, *, rho: Fraction, contribution: Contribution, workload: Workload, max_cells: int
+        self,
+        domain: Domain,
+        *,
+        rho: Fraction,
+        contribution: Contribution,
+        workload: Workload,
+        max_cells: int,
+        zeros: Sequence[StructuralZeros] = (),
     ) -> MechanismPlan:
         """Plans one measurement for each group of columns of similar size."""
-        columns = one_way_cliques(domain, rho=rho, max_cells=max_cells)
+        columns = one_way_cliques(domain, rho=rho, max_cells=max_cells, zeros=zeros)
         return MechanismPlan(
             domain=domain,
             contribution=contribution,
@@ -32,6 +41,7 @@ class Independent:
             countable=columns,
             max_cells=max_cells,
             rho=rho,
+            zeros=tuple(zeros),
         )
 
     def measure(self, curator: Curator, plan: MechanismPlan, progress: Progress) -> tuple[Measurement, ...]:

@@ -9,6 +9,9 @@ from math import pi, sqrt
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.estimation import estimate
+from spark_dp.graphical.junction_tree import GrowingTree
+from spark_dp.graphical.zeros import StructuralZeros
+from spark_dp.mechanisms.candidates import cells_of_models
 from spark_dp.mechanisms.protocol import (
     MechanismPlan,
     PlannedQuery,
@@ -79,19 +82,27 @@ class MST:
     - Each marginal gets the noise that its size calls for (`allot`).
 
     They cost nothing: rho-zCDP composes adaptively, and scores depend on earlier answers only.
-    Where a pair has more cells than the model may have, it is no candidate.
+    Where a pair has more cells than the model may have, it is no candidate. Columns that a constraint names together count
+    as connected: the forest closes no loop through it, and may measure pairs within it.
     """
 
     name: str = "mst"
     shares: MSTShares = field(default_factory=MSTShares)
 
     def plan(
-        self, domain: Domain, *, rho: Fraction, contribution: Contribution, workload: Workload, max_cells: int
+        self,
+        domain: Domain,
+        *,
+        rho: Fraction,
+        contribution: Contribution,
+        workload: Workload,
+        max_cells: int,
+        zeros: Sequence[StructuralZeros] = (),
     ) -> MechanismPlan:
         """Plans one measurement of all columns, a choice for each edge, and one measurement of the edges."""
-        columns = one_way_cliques(domain, rho=rho, max_cells=max_cells)
-        pairs = _candidates(domain, workload, max_cells)
-        edges = _largest_forest(domain, pairs)
+        columns = one_way_cliques(domain, rho=rho, max_cells=max_cells, zeros=zeros)
+        pairs = _candidates(domain, workload, max_cells, zeros)
+        edges = _largest_forest(domain, pairs, zeros)
         one_way = rho * self.shares.one_way if edges else rho
         queries = list(planned_measurements(f"{self.name}/one-way", domain, columns, one_way, contribution))
         if edges:
@@ -119,6 +130,7 @@ class MST:
             max_cells=max_cells,
             rho=rho,
             notes=(_NOTE,) if edges else (),
+            zeros=tuple(zeros),
         )
 
     def measure(self, curator: Curator, plan: MechanismPlan, progress: Progress) -> tuple[Measurement, ...]:
@@ -146,10 +158,10 @@ class MST:
         progress: Progress,
     ) -> tuple[Clique, ...]:
         """Chooses edges until they span, or none is worth its noise, or no candidate fits the model."""
-        fitted = estimate(plan.domain, noisy, max_cells=plan.max_cells).model
+        fitted = estimate(plan.domain, noisy, max_cells=plan.max_cells, zeros=plan.zeros).model
         weights = plan.workload.pair_weights()
         independent = {pair: fitted.marginal(pair) for pair in pairs.cliques}
-        forest = _Forest(plan.domain)
+        forest = _Forest(plan.domain, plan.zeros)
         for query in choices:
             allowed = [
                 pair
@@ -173,45 +185,78 @@ class MST:
                 break
             progress(f"{query.name}: {' and '.join(pair)}")
             forest.add(pair)
-        return tuple(forest.edges)
+        return forest.within(plan.max_cells)
 
 
 class _Forest:
-    """Edges without a cycle, and what their model holds."""
+    """Edges without a cycle, and what their model holds.
 
-    def __init__(self, domain: Domain) -> None:
+    A constraint holds its columns together in the model whether or not edges do: no pair may close a loop through it,
+    and a pair of its own columns adds nothing to the model.
+    """
+
+    def __init__(self, domain: Domain, zeros: Sequence[StructuralZeros] = ()) -> None:
         self.edges: list[Clique] = []
         self._domain = domain
+        self._forbidden = [domain.canonical(zero.clique) for zero in zeros]
         self._tree: dict[Attribute, set[Attribute]] = {attribute: {attribute} for attribute in domain}
+        self._linked: dict[Attribute, set[Attribute]] = {attribute: {attribute} for attribute in domain}
+        for clique in self._forbidden:
+            _merge(self._linked, clique)
+        self._cells = GrowingTree(domain, self._forbidden).cells if zeros else sum(domain.sizes)
 
     def joins(self, pair: Clique) -> bool:
-        """Whether the pair connects two trees."""
-        return pair[1] not in self._tree[pair[0]]
+        """Whether the pair connects two trees, and closes no loop through a constraint."""
+        return pair[1] not in (self._tree if self._is_held(pair) else self._linked)[pair[0]]
 
     def add(self, pair: Clique) -> None:
         """Connects two trees."""
-        merged = self._tree[pair[0]] | self._tree[pair[1]]
-        for attribute in merged:
-            self._tree[attribute] = merged
+        self._cells = self.cells_with(pair)
+        _merge(self._tree, pair)
+        _merge(self._linked, pair)
         self.edges.append(pair)
 
     def cells_with(self, pair: Clique) -> int:
-        """The cells of a model of all edges, the pair, and the columns by themselves that neither has."""
-        edges = [*self.edges, pair]
-        covered = {attribute for edge in edges for attribute in edge}
-        alone = sum(self._domain.size(attribute) for attribute in self._domain if attribute not in covered)
-        return sum(self._domain.cells(edge) for edge in edges) + alone
+        """The cells of a model of all edges, the pair, the constraints, and the columns that none of them has."""
+        if self._is_held(pair):
+            return self._cells
+        alone = sum(self._domain.size(a) for a in pair if len(self._linked[a]) == 1)
+        return self._cells + self._domain.cells(pair) - alone
+
+    def within(self, max_cells: int) -> tuple[Clique, ...]:
+        """Returns the edges, the last ones left out where elimination finds no model of so few cells.
+
+        Only constraints that form loops among themselves can make it find another one than was added up.
+        """
+        kept = list(self.edges)
+        while kept and self._forbidden:
+            if GrowingTree(self._domain, [*self._forbidden, *kept]).cells <= max_cells:
+                break
+            kept.pop()
+        return tuple(kept)
+
+    def _is_held(self, pair: Clique) -> bool:
+        return any(set(pair) <= set(clique) for clique in self._forbidden)
 
 
-def _candidates(domain: Domain, workload: Workload, max_cells: int) -> tuple[Clique, ...]:
+def _merge(parts: dict[Attribute, set[Attribute]], attributes: Sequence[Attribute]) -> None:
+    """Joins the parts that the attributes are in."""
+    merged = set().union(*(parts[attribute] for attribute in attributes))
+    for attribute in merged:
+        parts[attribute] = merged
+
+
+def _candidates(
+    domain: Domain, workload: Workload, max_cells: int, zeros: Sequence[StructuralZeros]
+) -> tuple[Clique, ...]:
     """Returns the workload's pairs with which alone the model would fit."""
-    empty = _Forest(domain)
-    return tuple(pair for pair in workload.pair_weights() if empty.cells_with(pair) <= max_cells)
+    model_cells = cells_of_models(domain, zeros)
+    return tuple(pair for pair in workload.pair_weights() if model_cells(pair) <= max_cells)
 
 
-def _largest_forest(domain: Domain, pairs: Sequence[Clique]) -> int:
+def _largest_forest(domain: Domain, pairs: Sequence[Clique], zeros: Sequence[StructuralZeros]) -> int:
     """Returns how many edges a spanning forest of these pairs has."""
-    forest = _Forest(domain)
+    forest = _Forest(domain, zeros)
     for pair in pairs:
         if forest.joins(pair):
             forest.add(pair)

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.estimation import Estimate, estimate
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.candidates import Overlaps, countable_candidates
 from spark_dp.mechanisms.choice import Choice, Situation
 from spark_dp.mechanisms.projected_noise import Profile, unprojected_noise
@@ -96,11 +97,18 @@ class OneShot:
     shares: OneShotShares = field(default_factory=OneShotShares)
 
     def plan(
-        self, domain: Domain, *, rho: Fraction, contribution: Contribution, workload: Workload, max_cells: int
+        self,
+        domain: Domain,
+        *,
+        rho: Fraction,
+        contribution: Contribution,
+        workload: Workload,
+        max_cells: int,
+        zeros: Sequence[StructuralZeros] = (),
     ) -> MechanismPlan:
         """Plans one measurement of all columns, and for each shot a scoring and a measurement of what is chosen."""
-        columns = one_way_cliques(domain, rho=rho, max_cells=max_cells)
-        candidates = countable_candidates(workload, max_cells)
+        columns = one_way_cliques(domain, rho=rho, max_cells=max_cells, zeros=zeros)
+        candidates = countable_candidates(workload, max_cells, zeros)
         one_way = rho * self.shares.one_way if candidates else rho
         queries = list(planned_measurements(f"{self.name}/one-way", domain, columns, one_way, contribution))
         if candidates:
@@ -127,6 +135,7 @@ class OneShot:
             max_cells=max_cells,
             rho=rho,
             notes=(_NOTE,) if candidates else (),
+            zeros=tuple(zeros),
         )
 
     def measure(self, curator: Curator, plan: MechanismPlan, progress: Progress) -> tuple[Measurement, ...]:
@@ -142,7 +151,9 @@ class OneShot:
                 break
             later = sum(self.shares.parts[number + 1 :], Fraction(0))
             until = end + plan.rho * (1 - self.shares.one_way) * later
-            fitted = estimate(plan.domain, found, max_cells=plan.max_cells, warm_start=fitted)
+            fitted = estimate(
+                plan.domain, found, max_cells=plan.max_cells, warm_start=fitted, zeros=plan.zeros
+            )
             found += self._shoot(curator, plan, query, shot, until, fitted, found, overlaps, progress)
         return (*found, *measure_until(curator, plan, f"{self.name}/one-way-again", (), end, progress))
 
@@ -187,7 +198,7 @@ class OneShot:
             profiles=profiles,
             distances=distances,
             precisions=precisions,
-            measured=[m.clique for m in found],
+            measured=[*(m.clique for m in found), *(zero.clique for zero in plan.zeros)],
             rows=rows,
             max_cells=plan.max_cells,
         )

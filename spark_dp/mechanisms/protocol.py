@@ -9,6 +9,8 @@ from math import sqrt
 from typing import Literal, Protocol
 
 from spark_dp.errors import ConfigurationError, DomainTooLargeError
+from spark_dp.graphical.junction_tree import build_junction_tree
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.allocation import allot
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.curator import Curator
@@ -57,6 +59,7 @@ class MechanismPlan:
         max_cells: the most cells that the model may have.
         rho: what may be spent.
         notes: what the user should know of the queries, in sentences.
+        zeros: combinations that no row may have; the model holds their cliques from the start.
     """
 
     domain: Domain
@@ -67,6 +70,7 @@ class MechanismPlan:
     max_cells: int
     rho: Fraction
     notes: tuple[str, ...] = ()
+    zeros: tuple[StructuralZeros, ...] = ()
 
     def __post_init__(self) -> None:
         if sum((query.rho for query in self.queries), Fraction(0)) > self.rho:
@@ -82,13 +86,20 @@ class Mechanism(Protocol):
         ...
 
     def plan(
-        self, domain: Domain, *, rho: Fraction, contribution: Contribution, workload: Workload, max_cells: int
+        self,
+        domain: Domain,
+        *,
+        rho: Fraction,
+        contribution: Contribution,
+        workload: Workload,
+        max_cells: int,
+        zeros: Sequence[StructuralZeros] = (),
     ) -> MechanismPlan:
         """Plans the queries from public facts alone.
 
         Raises:
             ConfigurationError: rho is not positive, or the domain has no attribute.
-            DomainTooLargeError: even the one-way marginals exceed max_cells.
+            DomainTooLargeError: even the one-way marginals, with the cliques of the zeros, exceed max_cells.
         """
         ...
 
@@ -106,7 +117,9 @@ class Mechanism(Protocol):
         ...
 
 
-def one_way_cliques(domain: Domain, *, rho: Fraction, max_cells: int) -> tuple[Clique, ...]:
+def one_way_cliques(
+    domain: Domain, *, rho: Fraction, max_cells: int, zeros: Sequence[StructuralZeros] = ()
+) -> tuple[Clique, ...]:
     """Returns the one-way cliques, after checking what every mechanism needs of its settings."""
     if not len(domain):
         raise ConfigurationError("The schema has no column to synthesise. Nothing was spent.", field="schema")
@@ -123,7 +136,24 @@ def one_way_cliques(domain: Domain, *, rho: Fraction, max_cells: int) -> tuple[C
             "values or bins, or raise mechanism.max_model_mb.",
             field="mechanism.max_model_mb",
         )
+    if zeros:
+        _require_held(domain, [zero.clique for zero in zeros], max_cells)
     return tuple((attribute,) for attribute in domain)
+
+
+def _require_held(domain: Domain, forbidden: Sequence[Clique], max_cells: int) -> None:
+    """Refuses constraints whose cliques alone, with what a junction tree adds to them, exceed the model."""
+    try:
+        build_junction_tree(domain, forbidden, max_cells=max_cells)
+    except DomainTooLargeError:
+        largest = max(forbidden, key=domain.cells)
+        raise DomainTooLargeError(
+            "The model has to hold each combination of columns that a constraint names, and with these it has more than "
+            f"the {max_cells:,} cells that it may have. The largest is {' x '.join(largest)} with "
+            f"{domain.cells(largest):,}. Nothing was spent. Declare fewer values or bins there, leave a constraint out, "
+            "or raise mechanism.max_model_mb.",
+            field="constraints",
+        ) from None
 
 
 def planned_measurements(

@@ -43,6 +43,7 @@ from spark_dp.pipeline.config_shares import require_shares, with_thresholds
 from spark_dp.pipeline.config_tree import (
     LARGEST_BYTES,
     Entries,
+    Items,
     Scalar,
     Tree,
     override,
@@ -67,8 +68,8 @@ class RunConfig:
 
     Args:
         input, output, privacy, mechanism, run, evaluate: see `config_sections`.
-        schema: the columns that are synthesised; all others are left out. What is private of them has the largest domain
-            that may come of it, until it is answered.
+        schema: the columns that are synthesised, with the constraints on them; all others are left out. What is private of
+            the columns has the largest domain that may come of it, until it is answered.
         private: what the schema leaves to private steps.
         spark: settings of Spark, for speed only.
         tree: that it was read from, for the places of its settings; None where it was not read.
@@ -216,9 +217,11 @@ def parse_config(
                 f"{', '.join(name for name, setting in ROOT.items() if setting.required)}."
             )
         require_filled(tree)
-        tree = _with_schema_file(tree, folder or Path())
+        folder = folder or Path()
+        tree, _ = _with_file(tree, "schema", Entries, folder)
+        tree, found_from = _with_file(tree, "constraints", Items, folder)
         require_filled(tree)
-        return _read_run(tree)
+        return _read_run(tree, found_from)
     except ConfigurationError as error:
         raise _placed(error, tree) from None
 
@@ -252,27 +255,29 @@ def _read_file(path: Path, name: str | None) -> str:
         ) from None
 
 
-def _with_schema_file(tree: Tree, folder: Path) -> Tree:
-    named = tree.entries.get("schema") if isinstance(tree, Entries) else None
+def _with_file(tree: Tree, section: str, form: type[Entries | Items], folder: Path) -> tuple[Tree, Path]:
+    """Returns the tree with a section that names a file replaced by what the file has, and the folder of that file."""
+    named = tree.entries.get(section) if isinstance(tree, Entries) else None
     if not isinstance(tree, Entries) or not isinstance(named, Scalar) or named.is_null:
-        return tree
+        return tree, folder
     path = folder / named.text
-    schema = read_tree(_read_file(path, "schema"), str(path))
-    if not isinstance(schema, Entries):
+    found = read_tree(_read_file(path, section), str(path))
+    if not isinstance(found, form):
+        wanted = "mapping of columns" if section == "schema" else "list of constraints"
         refuse(
-            "schema",
-            f"names '{path}', which is no mapping of columns. Write one, as in the schema of a configuration.",
+            section,
+            f"names '{path}', which is no {wanted}. Write one, as in the {section} of a configuration.",
         )
-    return replace(tree, entries={**tree.entries, "schema": schema})
+    return replace(tree, entries={**tree.entries, section: found}), path.parent
 
 
-def _read_run(tree: Tree) -> RunConfig:
+def _read_run(tree: Tree, folder: Path) -> RunConfig:
     root = Section(tree, "", ROOT)
     return RunConfig(
         input=read_input(root),
         output=read_output(root),
         privacy=with_thresholds(read_privacy(root), private := read_private(root)),
-        schema=(schema := read_schema(root)),
+        schema=(schema := read_schema(root, folder)),
         private=private,
         mechanism=read_mechanism(root, schema),
         run=read_run_directory(root),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
 from spark_dp.errors import nearest
 from spark_dp.mechanisms.automatic import AUTO
 from spark_dp.mechanisms.catalog import mechanism_named
+from spark_dp.pipeline.config_constraints import CONSTRAINTS, ConstraintReader
 from spark_dp.pipeline.config_fields import (
     CLIQUE,
     EVALUATE,
@@ -144,9 +147,19 @@ def read_private(root: Section) -> tuple[PrivateColumn, ...]:
     return tuple(private for _, private in _read_columns(root) if private is not None)
 
 
-def read_schema(root: Section) -> TableSchema:
-    """Reads the columns, private ones with the largest domain that may come of them."""
-    return TableSchema(columns=tuple(column for column, _ in _read_columns(root)))
+def read_schema(root: Section, folder: Path) -> TableSchema:
+    """Reads the columns, private ones with the largest domain that may come of them, and the constraints on the others.
+
+    Args:
+        root: the whole configuration.
+        folder: where files are found that a constraint names.
+    """
+    columns = _read_columns(root)
+    schema = TableSchema(columns=tuple(column for column, _ in columns))
+    private = [found for _, found in columns if found is not None]
+    table = root.section("input", INPUT).text("path")
+    constraints = ConstraintReader(schema, private, folder, table).read(root.tree(CONSTRAINTS))
+    return replace(schema, constraints=constraints)
 
 
 def _read_columns(root: Section) -> list[tuple[Column, PrivateColumn | None]]:

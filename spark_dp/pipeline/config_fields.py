@@ -70,6 +70,11 @@ ROOT: Final[Settings] = {
         what="the columns to synthesise with their domains, or the path of a file that has them",
         required=True,
     ),
+    "constraints": Setting(
+        form=Form.OWN,
+        what="a list of what no row of the output may be, or the path of a file that has it: {forbid: {age: '<15', marital: "
+        "married}}, or {determines: {zip: state}, mapping: {...}}",
+    ),
     "mechanism": Setting(form=Form.SECTION, what="how the privacy budget is spent"),
     "run": Setting(form=Form.SECTION, what="where the run keeps its artefacts, and its name", required=True),
     "evaluate": Setting(form=Form.SECTION, what="a look for the owner's eyes, NOT private"),
@@ -196,6 +201,27 @@ WORKLOAD: Final[Settings] = {
 CLIQUE: Final[Settings] = {
     "columns": Setting(form=Form.NAMES, what="the columns of the clique", required=True),
     "weight": Setting(form=Form.NUMBER, what="how much it matters, a number above 0", above=0, usual="1"),
+}
+
+FORBID: Final[Settings] = {
+    "forbid": Setting(
+        form=Form.OWN,
+        what="a combination of values of two or more columns that no row has: for each column a value, a list, a "
+        "comparison such as '<15', null, or {not: VALUE}",
+        required=True,
+    ),
+}
+
+DETERMINES: Final[Settings] = {
+    "determines": Setting(
+        form=Form.OWN, what="a column and the one that it determines, as in {zip: state}", required=True
+    ),
+    "mapping": Setting(
+        form=Form.OWN,
+        what="the value that each value determines, as in {'10001': NY}, or the path of a public CSV or Parquet file with "
+        "both columns; never taken from the table",
+        required=True,
+    ),
 }
 
 RUN: Final[Settings] = {

@@ -14,7 +14,9 @@ from typing import Any
 
 from spark_dp.pipeline.config_fields import (
     CLIQUE,
+    DETERMINES,
     EVALUATE,
+    FORBID,
     INPUT,
     MECHANISM,
     OUTPUT,
@@ -58,6 +60,7 @@ def config_schema() -> Schema:
         "output": _section(OUTPUT, own),
         "privacy": _section(PRIVACY, own),
         "schema": _columns(),
+        "constraints": _constraints(),
         "mechanism": _section(MECHANISM, own),
         "run": _section(RUN),
         "evaluate": _section(EVALUATE),
@@ -125,6 +128,25 @@ def _workload() -> Schema:
     cliques = {"type": "array", "items": clique, "minItems": 1}
     one = [{"required": [name]} for name in WORKLOAD]
     return {"anyOf": [cliques, {**_section(WORKLOAD, {"cliques": cliques}), "oneOf": one}]}
+
+
+def _constraints() -> Schema:
+    """A list, or the path of a file that has one."""
+    value: Schema = {"type": ["string", "number", "boolean", "null"], "not": {"enum": [UNFILLED]}}
+    some = {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
+    left_out = _object({"not": some}, required=["not"])
+    combination = {
+        "type": "object",
+        "minProperties": 2,
+        "additionalProperties": {"anyOf": [*some["anyOf"], left_out]},
+    }
+    columns = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": _SCALAR}
+    mapping = {"anyOf": [_SCALAR, {"type": "object", "minProperties": 1, "additionalProperties": value}]}
+    kinds = [
+        _section(FORBID, {"forbid": combination}),
+        _section(DETERMINES, {"determines": columns, "mapping": mapping}),
+    ]
+    return {"anyOf": [_SCALAR, {"type": ["array", "null"], "items": {"anyOf": kinds}}]}
 
 
 def _columns() -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
@@ -23,6 +24,7 @@ MOST_NODES: Final = 1_000_000
 UNFILLED: Final = "???"
 """The value of a setting that somebody still has to fill in."""
 
+_ITEM = re.compile(r"\[([0-9]{1,9})\]\.?")
 _NULLS = ("", "~", "null", "Null", "NULL")
 _CORE = "tag:yaml.org,2002:"
 _HINTS = {
@@ -236,7 +238,12 @@ def _assign(tree: Tree | None, done: str, rest: str, value: Tree, free: Collecti
 
 def place_of(tree: Tree, field: str) -> str:
     """Returns where a dotted field stands, or where the innermost mapping that should have it does."""
-    while isinstance(tree, Entries) and field:
+    while field:
+        if isinstance(tree, Items) and (item := _ITEM.match(field)) and int(item[1]) < len(tree.items):
+            tree, field = tree.items[int(item[1])], field[item.end() :]
+            continue
+        if not isinstance(tree, Entries):
+            break
         steps = [key for key in tree.entries if field == key or field.startswith((f"{key}.", f"{key}["))]
         if not steps:
             break

@@ -107,6 +107,11 @@ def _schema(columns: Sequence[FoundColumn]) -> Iterator[str]:
 
 def _tail(place: str) -> Iterator[str]:
     yield ""
+    yield "# constraints:                    # what no row of the output may be; free, for it is declared and not looked up"
+    yield '#   - forbid: {age: "<15", marital: married}'
+    yield "#   - determines: {zip: state}    # with a public mapping, written here or in a CSV or Parquet file"
+    yield "#     mapping: public/zip_to_state.csv"
+    yield ""
     yield "# mechanism:"
     yield "#   name: mst                     # the tree of the strongest dependences between pairs of columns"
     yield "#   workload: {degree: 2}         # what should be right: all single columns and all pairs"

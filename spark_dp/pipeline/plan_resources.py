@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from spark_dp.graphical.junction_tree import build_junction_tree
 from spark_dp.mechanisms.protocol import MechanismPlan
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import Bounding, ColumnUnit
@@ -176,7 +177,8 @@ def _chunks(rows: int) -> int:
 def _largest_model(queries: MechanismPlan) -> int:
     """Returns how many cells the model may have: all columns, and as many of the largest pairs as may be chosen.
 
-    Where sets with loops may be chosen, their junction tree may take all that is allowed.
+    Where sets with loops may be chosen, their junction tree may take all that is allowed. What constraints name together is
+    held from the start; pairs add no more to that than their own cells.
     """
     domain = queries.domain
     kinds = [query.kind for query in queries.queries]
@@ -185,4 +187,6 @@ def _largest_model(queries: MechanismPlan) -> int:
     edges = kinds.count("select")
     sizes = {clique: domain.cells(clique) for clique in queries.countable if len(clique) > 1}
     largest = sum(sorted(sizes.values(), reverse=True)[:edges])
-    return min(queries.max_cells, sum(domain.sizes) + largest)
+    forbidden = [zero.clique for zero in queries.zeros]
+    base = build_junction_tree(domain, forbidden, max_cells=queries.max_cells).cells
+    return min(queries.max_cells, base + largest)

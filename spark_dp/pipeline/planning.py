@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
 from spark_dp.errors import ConfigurationError, DomainTooLargeError
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.automatic import AUTO, Advice, advise
 from spark_dp.mechanisms.catalog import mechanism_named
 from spark_dp.mechanisms.protocol import Mechanism, MechanismPlan
@@ -18,6 +20,7 @@ from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows, expect
 from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
 from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_of
+from spark_dp.pipeline.plan_constraints import constraint_warnings, zeros_of
 from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
 from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
 from spark_dp.pipeline.plan_warnings import (
@@ -88,6 +91,7 @@ class RunPlan:
             *account_warnings(self.config, standing),
             *noise_warnings(self.config, self.expected, self.errors(1), self.errors(2)),
             *size_warnings(self.config, self.queries, self.memory, self.output),
+            *constraint_warnings(self.config.schema, self.queries.zeros, self.model_cells),
             *promise_warnings(self.config, self.expected),
         ]
 
@@ -166,6 +170,7 @@ class RunPlan:
         """Says in plain sentences what will happen to rows and columns."""
         unit = self.config.privacy.unit
         found = [note for column in self.config.schema.columns for note in column.notes()]
+        found += self.config.schema.constraint_notes()
         found += private_notes(self.config)
         if isinstance(unit, ColumnUnit):
             found.append(
@@ -215,7 +220,8 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         if chosen.degree is not None
         else Workload.of_cliques(domain, chosen.cliques)
     ).favouring(config.mechanism.targets)
-    advice = _advice(config, workload, rho, model_cells)
+    zeros = zeros_of(config.schema, model_cells)
+    advice = _advice(config, workload, rho, model_cells, zeros)
     mechanism = mechanism_named(config.mechanism.name) if advice is None else advice.mechanism
     if config.mechanism.targets and mechanism.name == "independent":
         raise ConfigurationError(
@@ -229,6 +235,7 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         contribution=contribution_of(config),
         workload=workload,
         max_cells=model_cells,
+        zeros=zeros,
     )
     layout = counting_layout(queries.countable, domain)
     plan = RunPlan(
@@ -246,7 +253,13 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     return plan
 
 
-def _advice(config: RunConfig, workload: Workload, rho: Fraction, model_cells: int) -> Advice | None:
+def _advice(
+    config: RunConfig,
+    workload: Workload,
+    rho: Fraction,
+    model_cells: int,
+    zeros: Sequence[StructuralZeros],
+) -> Advice | None:
     """Chooses a mechanism where the configuration leaves it open."""
     if config.mechanism.name != AUTO:
         return None
@@ -257,6 +270,7 @@ def _advice(config: RunConfig, workload: Workload, rho: Fraction, model_cells: i
         workload=workload,
         max_cells=model_cells,
         expected_rows=ExpectedRows.of(config).rows,
+        zeros=zeros,
     )
 
 

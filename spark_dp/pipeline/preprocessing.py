@@ -303,4 +303,5 @@ def _curator(desk: Desk, source: MarginalSource, schema: TableSchema, contributi
 
 
 def _with(schema: TableSchema, column: Column) -> TableSchema:
-    return TableSchema(columns=tuple(column if c.name == column.name else c for c in schema.columns))
+    columns = tuple(column if c.name == column.name else c for c in schema.columns)
+    return replace(schema, columns=columns)

@@ -19,6 +19,7 @@ from spark_dp.errors import InputError
 from spark_dp.evaluation.results import Evaluation
 from spark_dp.graphical.estimation import estimate
 from spark_dp.graphical.model import GraphicalModel
+from spark_dp.graphical.zeros import structural_zeros
 from spark_dp.pages.evaluation import evaluation_page
 from spark_dp.pages.released import released_page
 from spark_dp.pipeline.artefacts import (
@@ -174,10 +175,12 @@ def fit(run: Run) -> Artefact:
     if made is not None and made.inputs == inputs:
         run.progress.say("the model of these measurements is there already")
         return made
+    schema = read_schema(measured)
     fitted = estimate(
-        read_schema(measured).domain,
+        schema.domain,
         read_measurements(measured),  # noisy marginals and the scale of their noise
         max_cells=max_cells,
+        zeros=structural_zeros(schema),  # what no row may be, as it was declared
         progress=run.progress.step,
     )
     said = fitted.convergence

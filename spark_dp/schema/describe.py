@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from spark_dp.schema.literals import Tick, label_of
 
 if TYPE_CHECKING:
     from spark_dp.schema.columns import Column
+
+_MOST_NAMED: Final = 8
 
 
 def show(column: Column, tick: Tick) -> str:
@@ -56,6 +58,31 @@ def _declared_label(column: Column) -> Callable[[int], str]:
         return f"[{start}, {end}{']' if code == last else ')'}"
 
     return label
+
+
+def words_for(column: Column, codes: Sequence[int]) -> str:
+    """Names some cells, bins and values that follow each other as one; of many the first."""
+    parts: list[str] = []
+    ordered = column.values is None
+    for first, last in runs(code for code in codes if ordered and code < column.declared):
+        start, end = labels_at(column, [first, last])
+        if column.bins is not None:
+            start, end = start.partition(", ")[0], end.partition(", ")[2]
+            parts.append(f"{start}, {end}")
+        else:
+            parts.append(start if first == last else f"{start} to {end}")
+    parts += labels_at(column, [code for code in codes if not ordered or code >= column.declared])
+    more = len(parts) - _MOST_NAMED
+    return ", ".join(parts[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def runs(codes: Iterable[int]) -> list[tuple[int, int]]:
+    """Returns increasing codes as pairs of the first and the last of each run without a gap."""
+    found: list[tuple[int, int]] = []
+    for code in codes:
+        start = found.pop()[0] if found and found[-1][1] == code - 1 else code
+        found.append((start, code))
+    return found
 
 
 def notes(column: Column) -> list[str]:

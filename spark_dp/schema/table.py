@@ -10,9 +10,13 @@ import pyarrow as pa
 
 from spark_dp.errors import ConfigurationError, nearest
 from spark_dp.schema.columns import Column
+from spark_dp.schema.constraints import Constraint, constraint_from_json, note
+from spark_dp.schema.describe import words_for
 from spark_dp.schema.domain import Domain
 
 FORMAT = 1
+CONSTRAINED_FORMAT = 2
+"""Of a schema with constraints, so that a release that knows none refuses it and breaks none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +25,14 @@ class TableSchema:
 
     Args:
         columns: at least one; names distinct also when their case is ignored, as Spark does.
+        constraints: that every row of the output obeys.
 
     Raises:
-        ConfigurationError: there is no column, or two have one name.
+        ConfigurationError: there is no column, two have one name, or a constraint is not of these columns.
     """
 
     columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -41,6 +47,8 @@ class TableSchema:
                     field=field,
                 )
             seen[folded] = column.name
+        for constraint in self.constraints:
+            constraint.require_within(self.domain)
 
     @classmethod
     def from_settings(cls, mapping: Mapping[str, Mapping[str, object]]) -> TableSchema:
@@ -72,7 +80,18 @@ class TableSchema:
 
     def to_json(self) -> dict[str, Any]:
         """Returns a canonical JSON-able form that `from_json` reads back to an equal schema."""
-        return {"format": FORMAT, "columns": [column.to_json() for column in self.columns]}
+        columns = [column.to_json() for column in self.columns]
+        if not self.constraints:
+            return {"format": FORMAT, "columns": columns}
+        constraints = [constraint.to_json() for constraint in self.constraints]
+        return {"format": CONSTRAINED_FORMAT, "columns": columns, "constraints": constraints}
+
+    def constraint_notes(self) -> list[str]:
+        """Says in plain sentences what the constraints mean for the output."""
+        return [
+            note(constraint, lambda name, codes: words_for(self.column(name), codes))
+            for constraint in self.constraints
+        ]
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TableSchema:
@@ -81,9 +100,13 @@ class TableSchema:
         Raises:
             ConfigurationError: it was written by another version.
         """
-        if document.get("format") != FORMAT:
+        if document.get("format") not in (FORMAT, CONSTRAINED_FORMAT):
             raise ConfigurationError(
-                f"The schema has format {document.get('format')!r}; this version reads {FORMAT}.",
+                f"The schema has format {document.get('format')!r}; this version reads {FORMAT} and "
+                f"{CONSTRAINED_FORMAT}.",
                 field="schema",
             )
-        return cls(columns=tuple(Column.from_json(column) for column in document["columns"]))
+        return cls(
+            columns=tuple(Column.from_json(column) for column in document["columns"]),
+            constraints=tuple(constraint_from_json(found) for found in document.get("constraints", ())),
+        )
