@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from spark_dp.errors import nearest
+from spark_dp.errors import ConfigurationError, nearest
 from spark_dp.pipeline.config_fields import DETERMINES, FORBID
 from spark_dp.pipeline.config_mapping import Pair, file_pairs, inline_pairs
 from spark_dp.pipeline.config_reader import Section
@@ -139,7 +139,10 @@ class ConstraintReader:
             if from_file and not sources.has(pair.source):
                 continue
             at = f" ({pair.place})" if from_file else ""
-            chosen = targets.codes(pair.target, field=field)
+            try:
+                chosen = targets.codes(pair.target, field=field)
+            except ConfigurationError as error:
+                raise ConfigurationError(error.message + at, field=field) from None
             if len(chosen) > 1:
                 refuse(
                     field,
@@ -195,6 +198,6 @@ class ConstraintReader:
         if own == table or own.startswith(f"{table}/"):
             refuse(
                 field,
-                f"is '{path}', which is in the table that is protected (input.path). A mapping is public: take it from a "
+                f"is '{path}', which is in the table that is protected (input.path). A mapping is public. Take it from a "
                 "source that is the same whatever rows the table has.",
             )

@@ -68,7 +68,7 @@ def _refuse_first(schema: TableSchema, max_cells: int) -> NoReturn:
             if alone
             else ", together with the constraints before it: they contradict each other"
         )
-        + ". Nothing was read or spent. Forbid less, or leave it out.",
+        + ". Nothing was read or spent. Leave it out, or forbid less.",
         field=f"constraints[{place}]",
     )
 

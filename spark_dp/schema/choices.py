@@ -160,7 +160,7 @@ class Choices:
             self._refuse(
                 field,
                 f"is {text!r}, which no declared value of column {self.column.name!r} meets. Its values go from "
-                f"{show(self.column, lows.min().item())} to {show(self.column, highs.max().item())}.",
+                f"{show(self.column, lows.min().item())} to {show(self.column, highs.max().item())}. Write a bound within.",
             )
         return found
 

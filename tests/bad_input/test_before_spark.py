@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from bad_input import configuration_rows, ledger_rows, schema_rows
+from bad_input import configuration_rows, constraint_rows, ledger_rows, schema_rows
 from bad_input.mistake import CANARY, Mistake, planted
 from bad_input.telling import told
 from support.visits import Site
 
 from spark_dp.errors import LedgerError
 
-ROWS = configuration_rows.ROWS + schema_rows.ROWS + ledger_rows.ROWS
+ROWS = configuration_rows.ROWS + schema_rows.ROWS + constraint_rows.ROWS + ledger_rows.ROWS
 
 
 @pytest.fixture

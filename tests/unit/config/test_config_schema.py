@@ -103,6 +103,11 @@ GOOD = [
         "true, share: 1e-3}}"
     },
     {"age": "  age: {type: long, values: {private: 3, per_unit: 1, share: 0.1, delta: 1e-12}, other: 7}"},
+    {"more": "constraints:"},
+    {
+        "more": "constraints: [{forbid: {age: '<20', ward: [NO, XX]}}, {forbid: {ward: {not: SO}, age: ['<10', '>=90']}}]"
+    },
+    {"more": "constraints: [{determines: {ward: age}, mapping: {NO: '<10', SO: '>=90'}}]"},
 ]
 
 
@@ -184,6 +189,15 @@ BAD = [
     {"age": "  age: {type: double, min: 0, max: 9, bins: {private: 3, share: 0}}"},
     {"age": "  age: {type: integer, min: 0, max: 9, nullable: {private: false, share: 0.1}}"},
     {"age": "  age: {type: string, values: {private: 3, share: 0.1, delta: 1e-9}, other: x}"},
+    {"more": "constraints: {forbid: {age: '<20', ward: NO}}"},
+    {"more": "constraints: [forbid]"},
+    {"more": "constraints: [{forbid: {age: '<20'}}]"},
+    {"more": "constraints: [{forbid: {age: '<20', ward: []}}]"},
+    {"more": "constraints: [{forbid: {age: '<20', ward: {but: NO}}}]"},
+    {"more": "constraints: [{forbid: {age: '<20', ward: '???'}}]"},
+    {"more": "constraints: [{determines: {ward: age}}]"},
+    {"more": "constraints: [{determines: {ward: age, age: ward}, mapping: {NO: '<10', SO: '<10'}}]"},
+    {"more": "constraints: [{determines: {ward: age}, mapping: {NO: [1, 2]}}]"},
 ]
 
 
@@ -241,7 +255,7 @@ def test_a_column_has_exactly_the_keys_that_the_reader_takes():
         ("mechanism.workload", config_sections.WorkloadConfig, {}),
         ("run", config_sections.RunDirConfig, {}),
         ("evaluate", config_sections.EvaluateConfig, {}),
-        ("", RunConfig, {"tree": set(), "private": set()}),
+        ("", RunConfig, {"tree": set(), "private": set(), "schema": {"schema", "constraints"}}),
     ],
 )
 def test_every_field_of_a_section_can_be_written(section, kind, unlike):

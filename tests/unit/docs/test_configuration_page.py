@@ -21,7 +21,8 @@ run: {directory: runs, key: k}
 SECTIONS = {
     name: body
     for name, body in sections(page("configuration.md")).items()
-    if name not in ("schema", "spark")  # columns have names of the user's, and Spark has settings of its own
+    if name
+    not in ("schema", "constraints", "spark")  # whose keys are the user's columns, a list's items and Spark's
 }
 
 
