@@ -198,6 +198,6 @@ class ConstraintReader:
         if own == table or own.startswith(f"{table}/"):
             refuse(
                 field,
-                f"is '{path}', which is in the table that is protected (input.path). A mapping is public. Take it from a "
+                f"is '{path}', which is in the table that is protected (input.path). A mapping is public. Give one from a "
                 "source that is the same whatever rows the table has.",
             )

@@ -60,7 +60,7 @@ def test_possible_values_are_those_of_the_joint_table(cliques, seed, part):
     st.sampled_from([(60.0, 2.0), (1e6, 0.5), (0.0, 2.0)]),
     st.sampled_from([0.2, 0.5]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_neither_a_model_nor_a_row_of_it_is_in_a_forbidden_cell(cliques, forbidden, seed, size, part):
     rows, sigma = size
     zeros, allowed = some_zeros(forbidden, seed, part)
@@ -69,7 +69,8 @@ def test_neither_a_model_nor_a_row_of_it_is_in_a_forbidden_cell(cliques, forbidd
         with pytest.raises(ConfigurationError, match="no row possible"):
             estimate(DOMAIN, measurements, max_cells=10**4, total=rows, zeros=zeros)
         return
-    model = estimate(DOMAIN, measurements, max_cells=10**4, total=rows, zeros=zeros).model
+    # A few steps: an estimate that stops short obeys the zeros too.
+    model = estimate(DOMAIN, measurements, max_cells=10**4, total=rows, zeros=zeros, max_iterations=4).model
     for zero in zeros:
         assert (model.marginal(zero.clique)[zero.forbidden] == 0).all()
     assert (model.marginal(DOMAIN.attributes)[~allowed] == 0).all()
