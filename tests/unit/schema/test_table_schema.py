@@ -73,7 +73,7 @@ def test_a_schema_survives_json_and_pickle_and_keeps_the_order_of_columns():
 
 def test_a_schema_of_another_format_is_refused():
     document = TableSchema.from_settings(SETTINGS).to_json() | {"format": 3}
-    with pytest.raises(ConfigurationError, match="format 2"):
+    with pytest.raises(ConfigurationError, match="format 3"):
         TableSchema.from_json(document)
 
 
