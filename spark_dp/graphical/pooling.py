@@ -103,4 +103,5 @@ def _summed_out(measurement: Measurement, clique: Clique) -> NDArray[np.float64]
     held = measurement.clique
     dropped = tuple(axis for axis, attribute in enumerate(held) if attribute not in clique)
     left = [attribute for attribute in held if attribute in clique]
-    return measurement.values.sum(axis=dropped).transpose([left.index(attribute) for attribute in clique])
+    values: NDArray[np.float64] = np.asarray(measurement.values.sum(axis=dropped), dtype=np.float64)
+    return values.transpose([left.index(attribute) for attribute in clique])

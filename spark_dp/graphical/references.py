@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +36,8 @@ def unmeasured_errors(
     """
     held = [frozenset(clique) for clique in measured]
     of: dict[str, list[Scored | PassedOver]] = {}
-    for found in chain(choices.scored, choices.passed_over):
+    records: tuple[Scored | PassedOver, ...] = (*choices.scored, *choices.passed_over)
+    for found in records:
         if not any(set(found.clique) <= clique for clique in held):
             of.setdefault(found.reference, []).append(found)
     errors: list[Unmeasured] = []

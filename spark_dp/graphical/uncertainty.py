@@ -172,10 +172,8 @@ def _interval_of_rows(total: Pooled, alpha: float) -> tuple[float, float]:
     return max(centre - half, 0.0), max(centre + half, 0.0)
 
 
-def _narrowest(
-    model: GraphicalModel, clique: Clique, revealed: Sequence[Unmeasured]
-) -> Unmeasured | None:
-    """Returns what is known of the smallest marginal that holds the clique: which one it is depends on no answer of its own."""
+def _narrowest(model: GraphicalModel, clique: Clique, revealed: Sequence[Unmeasured]) -> Unmeasured | None:
+    """Returns what is known of the smallest marginal that holds the clique: a rule that looks at no answer of theirs."""
     holding = [r for r in revealed if set(clique) <= set(r.clique)]
     return min(holding, key=lambda r: model.domain.cells(r.clique), default=None)
 

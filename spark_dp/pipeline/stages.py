@@ -32,6 +32,7 @@ from spark_dp.pipeline.artefacts import (
     read_statement,
 )
 from spark_dp.pipeline.durability import require_durable, submitted
+from spark_dp.pipeline.error_bars import choice_files, unmeasured_files
 from spark_dp.pipeline.evaluating import (
     compare_tables,
     evaluation_bytes,
@@ -63,6 +64,7 @@ from spark_dp.pipeline.resume import (
     is_complete,
     measurements_of,
     model_of,
+    records_of,
     remember,
     replayed,
     require_affordable,
@@ -158,7 +160,10 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
     account.require_held()  # a driver that was taken over releases nothing
     made = run.directory.commit(
         MEASUREMENTS,
-        measurement_files(measurements, config.schema, statement),
+        {
+            **measurement_files(measurements, config.schema, statement),
+            **choice_files(transcript, unit=contribution_of(config).unit, law=account.accounting.noise),
+        },
         inputs=run.settings_digest,
     )
     complete(run, account)
@@ -174,9 +179,10 @@ def fit(run: Run) -> Artefact:
     if made is not None and made.inputs == inputs:
         run.progress.say("the model of these measurements is there already")
         return made
+    measurements = read_measurements(measured)
     fitted = estimate(
         read_schema(measured).domain,
-        read_measurements(measured),  # noisy marginals and the scale of their noise
+        measurements,  # noisy marginals and the scale of their noise
         max_cells=max_cells,
         progress=run.progress.step,
     )
@@ -188,7 +194,11 @@ def fit(run: Run) -> Artefact:
     )
     if not said.converged:
         run.progress.warn("the fit did not converge; the model is valid and private, but not the best one")
-    return run.directory.commit(MODEL, model_files(fitted.model, said, measured.digest), inputs=inputs)
+    files = {
+        **model_files(fitted.model, said, measured.digest),
+        **unmeasured_files(fitted.model, measurements, measured, records_of(run, measured)),  # for error bars
+    }
+    return run.directory.commit(MODEL, files, inputs=inputs)
 
 
 def generate(run: Run) -> dict[str, Any]:

@@ -14,8 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.privacy.noise_law import NoiseLaw
-from spark_dp.privacy.queries import MeasureSpecification, ScoredCandidate, ScoreSpecification, SelectSpecification
-from spark_dp.privacy.transcript import AnsweredQuery
+from spark_dp.privacy.queries import (
+    AnsweredQuery,
+    MeasureSpecification,
+    ScoredCandidate,
+    ScoreSpecification,
+    SelectSpecification,
+)
 from spark_dp.schema.domain import Clique
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -18,29 +17,9 @@ from spark_dp.errors import LedgerError
 from spark_dp.privacy.answers import Blobs, digest
 from spark_dp.privacy.budget import RhoFilter
 from spark_dp.privacy.events import Event
-from spark_dp.privacy.queries import Answer
+from spark_dp.privacy.queries import Answer, AnsweredQuery
 from spark_dp.privacy.query_record import QueryRecord, require_same_query
 from spark_dp.privacy.run_account import RunAccount
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AnsweredQuery:
-    """A query of a run that the ledger has marked as answered.
-
-    Attributes:
-        name, kind: of the query.
-        place: names its specification among the run's records, with a digest.
-        part: of the rho that was left before it, what it cost; in [0, 1].
-        specification: what was asked.
-        values: what was answered.
-    """
-
-    name: str
-    kind: str
-    place: str
-    part: float
-    specification: bytes
-    values: tuple[NDArray[np.int64], ...]
 
 
 class Transcript:
