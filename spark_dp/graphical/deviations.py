@@ -60,7 +60,9 @@ def cell_factor(alpha: float, looks: Looks = FIXED) -> float:
 def l1_factor(cells: int, alpha: float, looks: Looks = FIXED) -> float:
     """Returns how many pooled standard deviations the errors of all cells add up to at most, with 1 - alpha."""
     stretch, part = _block(alpha, looks)
-    return stretch * _chernoff(_log_two_sided(), cells, part)
+    found = stretch * _chernoff(_log_two_sided(), cells, part)
+    # For few cells their squares tell more: |e|_1 <= sqrt(cells) |e|_2.
+    return min(found, sqrt(cells * float(chi2.isf(part, cells)))) if looks.most == 1 else found
 
 
 def excess_factor(cells: int, threshold: float, alpha: float, looks: Looks = FIXED) -> float:
