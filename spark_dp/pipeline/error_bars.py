@@ -25,12 +25,19 @@ _FORMAT: Final = 1
 _CHOOSING: Final = frozenset({"measure", "select", "score"})
 
 
-def choice_files(transcript: Transcript, *, unit: int, law: NoiseLaw) -> dict[str, bytes]:
-    """Returns what a run's choices revealed, beside its measurements.
+def choice_files(transcript: Transcript, mechanism: str, *, unit: int, law: NoiseLaw) -> dict[str, bytes]:
+    """Returns what a mechanism's choices revealed, beside its measurements.
 
     Guarantees: post-processing of answered queries; it may be published with them.
+
+    Args:
+        transcript: of the run; what was asked under other names (private values, bins) is left out.
+        mechanism: the name with which its queries begin.
+        unit: fixed-point units that make one row.
+        law: of the noise.
     """
-    found = choices_of(transcript.answered(_CHOOSING), unit=unit, law=law)
+    own = (query for query in transcript.answered(_CHOOSING) if query.name.startswith(f"{mechanism}/"))
+    found = choices_of(own, unit=unit, law=law)
     document = {"format": _FORMAT, "unit": unit, **found.to_json()}
     return {CHOICES: json.dumps(document, indent=1, allow_nan=False).encode()}
 

@@ -162,7 +162,12 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
         MEASUREMENTS,
         {
             **measurement_files(measurements, config.schema, statement),
-            **choice_files(transcript, unit=contribution_of(config).unit, law=account.accounting.noise),
+            **choice_files(
+                transcript,
+                planned.mechanism.name,
+                unit=contribution_of(config).unit,
+                law=account.accounting.noise,
+            ),
         },
         inputs=run.settings_digest,
     )

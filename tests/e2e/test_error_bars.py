@@ -13,6 +13,7 @@ from support.visits import Site, visits
 from spark_dp.cli import cli
 from spark_dp.pipeline import stages
 from spark_dp.pipeline.query import ReleasedModel
+from spark_dp.pipeline.synthesizer import SyntheticModel
 
 pytestmark = pytest.mark.spark
 
@@ -20,10 +21,16 @@ pytestmark = pytest.mark.spark
 @pytest.fixture(scope="module", params=["oneshot", "aim", "mst"])
 def site(request, tmp_path_factory, spark):
     made = Site.make(tmp_path_factory.mktemp(request.param))
-    run = made.run(spark, f"mechanism.name={request.param}", "mechanism.workload={degree: 2}")
+    run = made.run(spark, *settings_of(made))
     stages.measure(run)
     stages.fit(run)
     return made
+
+
+def settings_of(site):
+    """The mechanism is that of the folder's name."""
+    name = site.folder.name.rstrip("0123456789")
+    return f"mechanism.name={name}", "mechanism.workload={degree: 2}"
 
 
 def asked(place, *arguments):
@@ -48,6 +55,13 @@ def test_a_measured_column_has_intervals_that_hold_the_bounded_table(site):
     for ward in ("A", "B", "C"):
         assert found[ward]["low"] <= wards()[ward] <= found[ward]["high"]
     assert "95 % interval" in asked(site.run_folder, "--by", "ward")
+
+
+def test_python_gives_the_same_error_bars(site, spark):
+    bars = SyntheticModel(site.config(*settings_of(site)), spark).error_bars(["ward"], confidence=0.9)
+    said = json.loads(asked(site.run_folder, "--by", "ward", "--json", "--confidence", "0.9"))
+    assert said["error_bars"]["bound_l1_rows"] == bars.bound
+    assert sorted(cell["low"] for cell in said["cells"]) == sorted(bars.low.tolist())
 
 
 def test_every_pair_was_measured_or_has_a_bound(site):

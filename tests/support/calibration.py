@@ -143,7 +143,8 @@ class Tally:
             self.kept += off
         if bars.low is not None and bars.high is not None and bars.centre is not None:
             inside = (bars.low <= exact) & (exact <= bars.high)
-            half, there = float((bars.high - bars.centre).max()), exact > 0
+            there = exact > 0
+            half = float((bars.high - bars.centre).flat[bars.centre.argmax()])  # where nothing is cut at 0
             self.cells += exact.size
             self.covered += int(inside.sum())
             self.occupied += int(there.sum())
