@@ -10,7 +10,9 @@ import pytest
 from support.calibration import release
 from support.counting import ArraySource, random_codes
 
+from spark_dp.graphical import estimate, noisy_marginal
 from spark_dp.graphical.pooling import pool
+from spark_dp.graphical.references import unmeasured_errors
 from spark_dp.graphical.unmeasured import PassedOverError, ScoredError
 from spark_dp.mechanisms.schedules import schedule_of
 from spark_dp.privacy.choices import Choices, choices_of
@@ -108,8 +110,16 @@ def test_to_stop_says_something_of_all_and_the_last_choice_counts():
     }
 
 
-def test_without_its_reference_nothing_is_said_of_a_marginal(made):
-    from spark_dp.graphical.references import unmeasured_errors
+def test_how_far_the_model_has_moved_from_a_reference_is_known():
+    domain, query = Domain(("a", "b"), (2, 2)), select("s", 2)
+    measured = [noisy_marginal(("a", "b"), [[1, 3], [10, 20]], 0.001)]
+    model = estimate(domain, measured, max_cells=10).model
+    choices = choices_of([query], unit=1, law=NoiseLaw.DISCRETE)
+    found = unmeasured_errors(model, [], choices, {"s": query.specification}.get, unit=1)
+    assert {e.clique: e.moved for e in found} == pytest.approx({ONE: 6 + 10, TWO: 1 + 3}, abs=0.1)
+    assert unmeasured_errors(model, [ONE, ("a", "b")], choices, {}.get, unit=1) == ()
 
+
+def test_without_its_reference_nothing_is_said_of_a_marginal(made):
     measured = [m.clique for m in made.measurements]
     assert unmeasured_errors(made.model, measured, made.choices, lambda _: None, unit=1) == ()
