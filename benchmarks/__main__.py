@@ -11,6 +11,7 @@ BENCHMARKS = (
     "mst",
     "aim",
     "ablations",
+    "calibration",
     "preprocessing",
     "counting",
     "estimation",

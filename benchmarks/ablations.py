@@ -16,9 +16,9 @@ import numpy as np
 from benchmarks.aim import DELTA, MAX_CELLS, TABLES
 from benchmarks.tables import load, title
 from benchmarks.workload_error import Counted, run
+from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 from spark_dp.mechanisms import choice, oneshot
 from spark_dp.mechanisms.oneshot import OneShot, OneShotShares
-from spark_dp.mechanisms.projected_noise import Profile, unprojected_noise
 from spark_dp.privacy.composition import Accounting
 
 

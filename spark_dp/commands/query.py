@@ -20,6 +20,7 @@ SHOWN = 20
         "spark-dp query runs/visits/first --by ward,age --limit 50",
         "spark-dp query s3://bucket/released --by age --where ward=A --csv > ages.csv",
         "spark-dp query runs/visits/first --by cost --where visited=2024-03-01 --json",
+        "spark-dp query runs/visits/first --by ward --confidence 0.99",
     ),
 )
 @click.argument("model", metavar="MODEL", type=click.Path())
@@ -35,6 +36,13 @@ SHOWN = 20
     type=click.IntRange(min=1),
     help=f"How many cells, the largest first; {SHOWN} of the table and all of --json and --csv without it.",
 )
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Of each interval and bound of the answer's error bars.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Writes CSV.")
 @JSON
 @LOG
@@ -43,6 +51,7 @@ def query(
     by: Sequence[str],
     where: Sequence[str],
     limit: int | None,
+    confidence: float,
     as_csv: bool,
     as_json: bool,
     log_format: str,  # noqa: ARG001
@@ -50,14 +59,15 @@ def query(
     """Says how many rows each combination of some columns has, by a released model. Free.
 
     MODEL is a run directory (run.directory/run.key), its released/ folder, or the model folder in that, at any URI.
-    Needs no Spark and no ledger, and can be asked as often as you like.
+    Needs no Spark and no ledger, and can be asked as often as you like. The intervals are those of the noisy counts that
+    were released with the model; of columns that were not measured together, a bound says how far the model may be off.
     """
     from spark_dp.pipeline.query import ReleasedModel, marginal
 
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two formats. Choose one.")
     released = ReleasedModel.open(model)
-    answer = marginal(released, _names(by, released.schema.names), where)
+    answer = marginal(released, _names(by, released.schema.names), where, confidence=confidence)
     text = (lambda: answer.csv(limit)) if as_csv else (lambda: "\n".join(answer.lines(limit or SHOWN)))
     tell({"command": "query", **answer.facts(limit)}, text, as_json=as_json)
 

@@ -12,9 +12,9 @@ import numpy as np
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.estimation import Estimate, estimate
 from spark_dp.graphical.junction_tree import GrowingTree
+from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.candidates import Overlaps, countable_candidates
-from spark_dp.mechanisms.projected_noise import Profile, unprojected_noise
 from spark_dp.mechanisms.protocol import (
     MechanismPlan,
     PlannedQuery,

@@ -8,10 +8,10 @@ from fractions import Fraction
 from statistics import median
 from typing import Final
 
+from spark_dp.graphical.projected_noise import unprojected_noise
 from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.candidates import countable_candidates
 from spark_dp.mechanisms.catalog import MECHANISMS
-from spark_dp.mechanisms.projected_noise import unprojected_noise
 from spark_dp.mechanisms.protocol import Mechanism, noise_of
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.sensitivity import Contribution

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.graphical.junction_tree import GrowingTree
+from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 from spark_dp.mechanisms.candidates import Overlaps, cells_of
-from spark_dp.mechanisms.projected_noise import Profile, unprojected_noise
 from spark_dp.privacy.scoring import NoisyDistance
 from spark_dp.schema.domain import Clique, Domain
 

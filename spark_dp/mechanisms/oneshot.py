@@ -8,10 +8,10 @@ from fractions import Fraction
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.estimation import Estimate, estimate
+from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.candidates import Overlaps, countable_candidates
 from spark_dp.mechanisms.choice import Choice, Situation
-from spark_dp.mechanisms.projected_noise import Profile, unprojected_noise
 from spark_dp.mechanisms.protocol import (
     MechanismPlan,
     PlannedQuery,

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.graphical.model import GraphicalModel
+from spark_dp.graphical.pooling import pool
+from spark_dp.graphical.uncertainty import half_width
+from spark_dp.mechanisms.schedules import schedule_of
 from spark_dp.pages.charts import Chart, Series, chart_of
 from spark_dp.pages.matrix import Matrix, matrix_of
 from spark_dp.pages.template import render
@@ -24,8 +27,8 @@ from spark_dp.schema.columns import Column
 from spark_dp.schema.domain import Clique
 from spark_dp.schema.table import TableSchema
 
-NORMAL_95 = 1.959964
-"""Standard deviations on either side of the mean that hold 95 % of a normal law."""
+CONFIDENCE = 0.95
+"""Of the interval around each noisy count of a column."""
 
 MOST_IN_MATRIX = 24
 """Columns up to which the dependence of all pairs is shown: each pair takes inference in the model."""
@@ -209,19 +212,22 @@ def _matrix(schema: TableSchema, model: GraphicalModel, relations: Sequence[Rela
 
 
 def _column(column: Column, measurements: Sequence[Measurement], model: GraphicalModel) -> ColumnView:
-    noisy = noisy_column(column.name, measurements)
+    noisy = pool(model.domain, measurements, (column.name,), schedule_of(measurements))
     expected = Series(
         name="synthetic (the model)", kind="mark" if noisy else "bar", values=model.marginal((column.name,))
     )
     measured = noisy and Series(
-        name="noisy count, with its 95 % interval", kind="bar", values=noisy[0], half=NORMAL_95 * noisy[1]
+        name="noisy count, with its 95 % interval",
+        kind="bar",
+        values=noisy.values,
+        half=half_width(noisy, 1 - CONFIDENCE),
     )
     is_scale = not (column.type.is_text or column.type.name == "boolean")
     return ColumnView(
         name=column.name,
         type=str(column.type),
         cells=column.size,
-        stddev=noisy[1] if noisy else None,
+        stddev=noisy.stddev if noisy else None,
         notes=tuple(note.removeprefix(f"Column {column.name!r}: ") for note in column.notes()),
         chart=chart_of(
             column.cell_labels(),
@@ -231,27 +237,3 @@ def _column(column: Column, measurements: Sequence[Measurement], model: Graphica
             write_tick=rows,
         ),
     )
-
-
-def noisy_column(name: str, measurements: Sequence[Measurement]) -> tuple[NDArray[np.float64], float] | None:
-    """Returns the noisy counts of a column and their noise's standard deviation, in rows.
-
-    The mean, weighted by precision, of what was asked about the column alone; where nothing was, the margin of
-    the measurement from which it comes with the least noise. None where no measurement has the column.
-    """
-    alone = [m for m in measurements if m.clique == (name,)]
-    if alone:
-        precision = sum(m.stddev**-2 for m in alone)
-        mean = sum((m.values * m.stddev**-2 for m in alone), np.zeros(alone[0].noisy.shape)) / precision
-        return mean, precision**-0.5
-    margins = []
-    for m in measurements:
-        if name in m.clique:
-            axis = m.clique.index(name)
-            others = tuple(a for a in range(m.noisy.ndim) if a != axis)
-            added = m.noisy.size // m.noisy.shape[axis]
-            margins.append((m.stddev * math.sqrt(added), m.values.sum(axis=others)))
-    if not margins:
-        return None
-    stddev, values = min(margins, key=lambda margin: margin[0])
-    return values, stddev

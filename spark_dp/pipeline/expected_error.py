@@ -1,18 +1,22 @@
 """How far the synthetic table's marginals will be from the bounded table's, predicted from the noise alone.
 
 What a marginal of n cells with noise sigma in each is off by is half the sum of n absolute values: rows that stand in
-a wrong cell. Divided by the rows there are, that is the total variation distance. The fitted model is nearer than the
-noisy counts, for it has no negative cell and its marginals agree, so that the prediction is "at most about"; what a
-model leaves out (a relation that is not kept) is no noise and not in it.
+a wrong cell. Divided by the rows there are, that is the total variation distance. Where a cell has few rows, noise that
+makes it negative is put right; how much is left is computed as if all cells had as many, the worst case or near it.
+The fitted model is nearer than that, for its marginals agree, and one may be measured more than once, so that the
+prediction is "at most about"; what a model leaves out (a relation that is not kept) is no noise and not in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import pi, sqrt
+from math import sqrt
 from typing import Any, Final
 
+import numpy as np
+
+from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 from spark_dp.mechanisms.allocation import size_weight
 from spark_dp.mechanisms.protocol import MechanismPlan, PlannedQuery
 from spark_dp.pipeline.config import RunConfig
@@ -67,7 +71,7 @@ class ExpectedError:
     @property
     def good_from(self) -> float:
         """The rows from which on the error is at most `GOOD`."""
-        return self.rows / GOOD
+        return 0.5 * unprojected_noise(self.cells, self.stddev) / GOOD if self.cells > 1 else 0.0
 
     def facts(self) -> dict[str, Any]:
         """Returns it JSON-able."""
@@ -125,6 +129,17 @@ def _scales(plan: MechanismPlan, query: PlannedQuery, *, chosen: bool) -> Sequen
 def _error(
     clique: Clique, cells: int, stddev: float, expected: ExpectedRows, *, if_kept: bool
 ) -> ExpectedError:
-    rows = 0.5 * cells * stddev * sqrt(2 / pi) if cells > 1 else 0.0
-    tvd = None if expected.rows is None else min(1.0, rows / expected.rows)
+    rows = 0.5 * unprojected_noise(cells, stddev) if cells > 1 else 0.0
+    tvd = None
+    if expected.rows is not None:
+        tvd = _projected(cells, stddev, expected.rows) if cells > 1 else 0.0
+        rows = tvd * expected.rows
     return ExpectedError(clique=clique, cells=cells, stddev=stddev, rows=rows, tvd=tvd, if_kept=if_kept)
+
+
+def _projected(cells: int, stddev: float, rows: int) -> float:
+    """Returns the total variation distance that noise leaves after projection, if all cells have as many rows."""
+    if rows == 0:
+        return 1.0
+    even = Profile(rows=np.array([rows / cells]), cells=np.array([float(cells)]))
+    return min(1.0, 0.5 * even.noise(stddev) / rows)

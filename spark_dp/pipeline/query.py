@@ -17,12 +17,19 @@ from numpy.typing import NDArray
 from spark_dp.errors import ConfigurationError, DomainTooLargeError, InputError, nearest
 from spark_dp.files import Folder
 from spark_dp.graphical.model import GraphicalModel
+from spark_dp.graphical.uncertainty import error_bars
+from spark_dp.graphical.unmeasured import Unmeasured
+from spark_dp.mechanisms.schedules import schedule_of
 from spark_dp.pipeline.artefacts import (
+    read_measurements,
     read_schema,
     read_statement,
     require_same_release,
 )
+from spark_dp.pipeline.error_bars import read_unmeasured
+from spark_dp.pipeline.query_bars import AnswerBars
 from spark_dp.pipeline.run_directory import Artefact, RunDirectory
+from spark_dp.privacy.measurement import Measurement
 from spark_dp.schema.codec import encode
 from spark_dp.schema.columns import Column
 from spark_dp.schema.literals import parse_tick
@@ -37,11 +44,17 @@ MOST_WORK = 50_000_000
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ReleasedModel:
-    """A model, the labels of its cells, and the promise that it was released under."""
+    """A model, the labels of its cells, what it was fitted to, and the promise that it was released under.
+
+    Attributes:
+        revealed: what choosing said of marginals that were not measured; None where the release does not say.
+    """
 
     model: GraphicalModel
     schema: TableSchema
     statement: dict[str, Any]
+    measurements: tuple[Measurement, ...]
+    revealed: tuple[Unmeasured, ...] | None
 
     @classmethod
     def open(cls, place: str) -> ReleasedModel:
@@ -55,6 +68,8 @@ class ReleasedModel:
             model=GraphicalModel.from_bytes(modelled.files["model.npz"]),
             schema=read_schema(measured),
             statement=read_statement(measured),
+            measurements=read_measurements(measured),
+            revealed=read_unmeasured(modelled),
         )
 
 
@@ -70,6 +85,7 @@ class Answer:
         total: rows that meet the conditions.
         kept: the model holds the relation of all these columns; else it is what their other relations imply.
         statement: the promise that the model was released under.
+        bars: how far the answer may be from the bounded table's.
     """
 
     by: tuple[str, ...]
@@ -79,6 +95,7 @@ class Answer:
     total: float
     kept: bool
     statement: dict[str, Any]
+    bars: AnswerBars
 
     def share(self, cell: int) -> float:
         """Of the rows that meet the conditions."""
@@ -98,19 +115,22 @@ class Answer:
                     "labels": dict(zip(self.by, self.labels[i], strict=True)),
                     "rows": float(self.rows[i]),
                     "share": self.share(i),
+                    **self.bars.cell(i),
                 }
                 for i in shown
             ],
+            "error_bars": self.bars.facts(),
             "privacy": self.statement,
         }
 
     def csv(self, limit: int | None = None) -> str:
-        """Returns the answer as CSV: the columns, then rows and share."""
+        """Returns the answer as CSV: the columns, rows and share, and the interval, which is empty where there is none."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([*self.by, "rows", "share"])
+        writer.writerow([*self.by, "rows", "share", "measured", "low", "high"])
         for i in range(len(self.rows))[:limit]:
-            writer.writerow([*self.labels[i], repr(float(self.rows[i])), repr(self.share(i))])
+            interval = ("" if value is None else repr(value) for value in self.bars.cell(i).values())
+            writer.writerow([*self.labels[i], repr(float(self.rows[i])), repr(self.share(i)), *interval])
         return stream.getvalue().rstrip("\n")
 
     def lines(self, limit: int | None = None) -> Iterator[str]:
@@ -121,10 +141,10 @@ class Answer:
             max(len(name), *(len(c[k]) for c in cells), 0) for k, name in enumerate(map(printable, self.by))
         ]
         names = "  ".join(f"{printable(n):{w}}" for n, w in zip(self.by, widths, strict=True))
-        yield f"{names}  {'rows':>14}  {'share':>7}"
+        yield f"{names}  {'rows':>14}  {'share':>7}{self.bars.heading()}"
         for i, labels in zip(shown, cells, strict=True):
             named = "  ".join(f"{label:{w}}" for label, w in zip(labels, widths, strict=True))
-            yield f"{named}  {self.rows[i]:14,.0f}  {self.share(i):7.2%}"
+            yield f"{named}  {self.rows[i]:14,.0f}  {self.share(i):7.2%}{self.bars.interval(i)}"
         rest = self.rows[len(shown) :]
         if len(rest):
             yield f"… and {len(rest):,} more cells with {rest.sum():,.0f} rows (--limit)"
@@ -134,18 +154,22 @@ class Answer:
         asked = " × ".join(map(printable, dict.fromkeys((*self.by, *(c for c, _ in self.where)))))
         if not self.kept:
             yield f"The model does not hold the relation {asked}: what its other relations leave open is as by chance."
+        yield from self.bars.lines()
 
 
-def marginal(released: ReleasedModel, by: Sequence[str], where: Sequence[str] = ()) -> Answer:
+def marginal(
+    released: ReleasedModel, by: Sequence[str], where: Sequence[str] = (), *, confidence: float = 0.95
+) -> Answer:
     """Answers how many rows each combination of some columns has.
 
     Args:
         released: the model.
         by: columns, each once.
         where: conditions `column=value`; the value is a cell's label or a literal of the column.
+        confidence: of each interval and bound.
 
     Raises:
-        ConfigurationError: a column or a value is unknown; has the choices.
+        ConfigurationError: a column or a value is unknown; has the choices. Or the confidence is none.
         DomainTooLargeError: the answer has more than MOST_CELLS cells, or takes more than MOST_WORK to work out.
     """
     schema, model = released.schema, released.model
@@ -160,12 +184,23 @@ def marginal(released: ReleasedModel, by: Sequence[str], where: Sequence[str] = 
         raise ConfigurationError("--where names a column twice. Nothing was spent.", field="where")
     clique = (*names, *(name for name in fixed if name not in names))
     _require_fits(model, clique)
-    table = model.marginal(clique)
-    for axis, name in enumerate(clique):
-        if name in fixed:
-            table = table.take([fixed[name]], axis=axis)
-    # a fixed column that is not asked for goes; one that is asked for keeps its one cell
-    table = table.reshape(table.shape[: len(names)])
+    bars = error_bars(
+        model,
+        released.measurements,
+        clique,
+        confidence=confidence,
+        schedule=schedule_of(released.measurements),
+        revealed=released.revealed or (),
+    )
+
+    def part(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What meets the conditions: a fixed column that is not asked for goes; one that is keeps its one cell."""
+        for axis, name in enumerate(clique):
+            if name in fixed:
+                cells = cells.take([fixed[name]], axis=axis)
+        return cells.reshape(cells.shape[: len(names)])
+
+    table = part(model.marginal(clique))
     labels = [_labels_of(schema.column(name), fixed.get(name)) for name in names]
     rows = table.ravel()
     order = np.argsort(-rows, kind="stable")
@@ -180,6 +215,13 @@ def marginal(released: ReleasedModel, by: Sequence[str], where: Sequence[str] = 
         total=float(rows.sum()),
         kept=any(set(clique) <= set(held) for held in model.cliques),
         statement=released.statement,
+        bars=AnswerBars(
+            whole=bars,
+            measured=None if bars.centre is None else part(bars.centre).ravel()[order],
+            low=None if bars.low is None else part(bars.low).ravel()[order],
+            high=None if bars.high is None else part(bars.high).ravel()[order],
+            choices=released.revealed is not None,
+        ),
     )
 
 

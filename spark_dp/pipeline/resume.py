@@ -153,6 +153,11 @@ def answers_of(run: Run, account: RunAccount) -> Folder:
     return run.directory.state.child(f"answers/{account.run_id}")
 
 
+def records_of(run: Run, measured: Artefact) -> Folder:
+    """Where what was asked is kept, of the run that made these measurements."""
+    return run.directory.state.child(f"answers/{read_statement(measured)['run_id']}")
+
+
 def complete(run: Run, account: RunAccount) -> None:
     """Ends the run in the ledger, and remembers that it was."""
     account.complete()

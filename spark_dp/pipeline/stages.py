@@ -33,6 +33,7 @@ from spark_dp.pipeline.artefacts import (
     read_statement,
 )
 from spark_dp.pipeline.durability import require_durable, submitted
+from spark_dp.pipeline.error_bars import choice_files, unmeasured_files
 from spark_dp.pipeline.evaluating import (
     compare_tables,
     evaluation_bytes,
@@ -64,6 +65,7 @@ from spark_dp.pipeline.resume import (
     is_complete,
     measurements_of,
     model_of,
+    records_of,
     remember,
     replayed,
     require_affordable,
@@ -159,7 +161,15 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
     account.require_held()  # a driver that was taken over releases nothing
     made = run.directory.commit(
         MEASUREMENTS,
-        measurement_files(measurements, config.schema, statement),
+        {
+            **measurement_files(measurements, config.schema, statement),
+            **choice_files(
+                transcript,
+                planned.mechanism.name,
+                unit=contribution_of(config).unit,
+                law=account.accounting.noise,
+            ),
+        },
         inputs=run.settings_digest,
     )
     complete(run, account)
@@ -175,10 +185,10 @@ def fit(run: Run) -> Artefact:
     if made is not None and made.inputs == inputs:
         run.progress.say("the model of these measurements is there already")
         return made
-    schema = read_schema(measured)
+    schema, measurements = read_schema(measured), read_measurements(measured)
     fitted = estimate(
         schema.domain,
-        read_measurements(measured),  # noisy marginals and the scale of their noise
+        measurements,  # noisy marginals and the scale of their noise
         max_cells=max_cells,
         zeros=structural_zeros(schema),  # what no row may be, as it was declared
         progress=run.progress.step,
@@ -191,7 +201,11 @@ def fit(run: Run) -> Artefact:
     )
     if not said.converged:
         run.progress.warn("the fit did not converge; the model is valid and private, but not the best one")
-    return run.directory.commit(MODEL, model_files(fitted.model, said, measured.digest), inputs=inputs)
+    files = {
+        **model_files(fitted.model, said, measured.digest),
+        **unmeasured_files(fitted.model, measurements, measured, records_of(run, measured)),  # for error bars
+    }
+    return run.directory.commit(MODEL, files, inputs=inputs)
 
 
 def generate(run: Run) -> dict[str, Any]:

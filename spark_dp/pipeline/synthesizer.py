@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.model import GraphicalModel
+from spark_dp.graphical.uncertainty import ErrorBars, error_bars
+from spark_dp.mechanisms.schedules import schedule_of
 from spark_dp.pipeline import stages
+from spark_dp.pipeline.artefacts import read_measurements
 from spark_dp.pipeline.config import RunConfig, load_config
 from spark_dp.pipeline.config_sections import LARGEST_SEED
+from spark_dp.pipeline.error_bars import read_unmeasured
 from spark_dp.pipeline.output import rows_to_generate, shipped
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.pipeline.preprocessing import resolved_config
@@ -107,6 +111,29 @@ class SyntheticModel:
         run = self._run()
         found = model_of(run, measurements_of(run))
         return GraphicalModel.from_bytes(found.files["model.npz"])
+
+    def error_bars(self, columns: Sequence[str], *, confidence: float = 0.95) -> ErrorBars:
+        """Says how far the model's marginal of some columns is from that of the bounded table. Free.
+
+        Args:
+            columns: distinct, in the order wanted of the axes.
+            confidence: of each interval and bound, in (0, 1).
+
+        Raises:
+            ConfigurationError: a column is unknown, or the confidence is none.
+        """
+        run = self._run()
+        measured = measurements_of(run)
+        modelled = model_of(run, measured)
+        measurements = read_measurements(measured)
+        return error_bars(
+            GraphicalModel.from_bytes(modelled.files["model.npz"]),
+            measurements,
+            columns,
+            confidence=confidence,
+            schedule=schedule_of(measurements),
+            revealed=read_unmeasured(modelled) or (),
+        )
 
     def sample(self, rows: int | None = None, seed: int | None = None) -> DataFrame:
         """Returns synthetic rows as a Spark frame with the declared schema.

@@ -218,6 +218,26 @@ class Answer:
             raise _altered("answer") from None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AnsweredQuery:
+    """A query of a run that the ledger has marked as answered.
+
+    Attributes:
+        name, kind: of the query.
+        place: names its specification among the run's records, with a digest.
+        part: of the rho that was left before it, what it cost; in [0, 1].
+        specification: what was asked.
+        values: what was answered.
+    """
+
+    name: str
+    kind: str
+    place: str
+    part: float
+    specification: bytes
+    values: tuple[NDArray[np.int64], ...]
+
+
 def _altered(kind: str) -> LedgerError:
     return LedgerError(
         f"The record of a query's {kind} lacks fields. Nothing was drawn. Restore the run directory."

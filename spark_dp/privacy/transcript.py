@@ -7,6 +7,7 @@ other.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +17,7 @@ from spark_dp.errors import LedgerError
 from spark_dp.privacy.answers import Blobs, digest
 from spark_dp.privacy.budget import RhoFilter
 from spark_dp.privacy.events import Event
-from spark_dp.privacy.queries import Answer
+from spark_dp.privacy.queries import Answer, AnsweredQuery
 from spark_dp.privacy.query_record import QueryRecord, require_same_query
 from spark_dp.privacy.run_account import RunAccount
 
@@ -110,6 +111,37 @@ class Transcript:
         values = self._read(record, persisted, digest(content))
         self._account.mark_answered(record.ordinal, digest(content))
         return values
+
+    def answered(self, kinds: frozenset[str]) -> Iterator[AnsweredQuery]:
+        """Gives back the queries of some kinds that were asked through this object and answered, in order.
+
+        Raises:
+            LedgerError: a record is missing or altered.
+        """
+        before = RhoFilter(self._account.rho, self._account.accounting)
+        for ordinal in range(self._ordinal):
+            record = self._account.find(ordinal)
+            if record is None:
+                return
+            left = before.remaining
+            before.charge(record.name, record.event)
+            if record.kind not in kinds or record.state != "answered":
+                continue
+            name = _specification_name(ordinal, record.spec_digest)
+            content = self._answers.read(name)
+            values = self.recall(record)
+            if content is None or values is None:
+                raise _missing(record, "specification")
+            if digest(content) != record.spec_digest:
+                raise altered(record, "specification")
+            yield AnsweredQuery(
+                name=record.name,
+                kind=record.kind,
+                place=name,
+                part=float((left - before.remaining) / left),
+                specification=content,
+                values=values,
+            )
 
     def _read(self, record: QueryRecord, content: bytes, expected: str) -> tuple[NDArray[np.int64], ...]:
         if digest(content) != expected:

@@ -102,6 +102,49 @@ def test_csv_has_all_cells_with_all_digits(run):
     )
 
 
+def test_a_measured_relation_has_an_interval_around_the_noisy_count_in_every_cell(run):
+    said = json.loads(asked(run, "--by", "age,ward", "--json"))
+    exact, labels = COUNTS.sum(axis=(2, 3)), [c.cell_labels() for c in SCHEMA.columns]
+    for cell in said["cells"]:
+        w, a = labels[0].index(cell["labels"]["ward"]), labels[1].index(cell["labels"]["age"])
+        assert cell["measured"] == exact[w, a]
+        assert cell["low"] < exact[w, a] < cell["high"] < exact[w, a] + 2
+    bars = said["error_bars"]
+    assert (bars["basis"], bars["confidence"], bars["columns"]) == ("measured", 0.95, ["age", "ward"])
+    assert 0 <= bars["expected_tvd"] < bars["bound_tvd"] < 0.01
+    low, high = bars["table_rows"]
+    assert low < COUNTS.sum() < high
+    shown = asked(run, "--by", "age,ward", "--confidence", "0.999")
+    assert "99.9 % interval" in shown
+    assert "in a wrong cell" in shown
+
+
+def test_a_condition_takes_its_cells_of_the_intervals(run):
+    said = json.loads(asked(run, "--by", "ward", "--where", "age=15", "--json"))
+    exact = dict(zip(SCHEMA.column("ward").cell_labels(), COUNTS.sum(axis=(2, 3))[:, 1], strict=True))
+    assert {c["labels"]["ward"]: c["measured"] for c in said["cells"]} == exact
+    rows = csv.DictReader(io.StringIO(asked(run, "--by", "ward", "--where", "age=15", "--csv")))
+    assert {r["ward"]: float(r["measured"]) for r in rows} == exact
+
+
+def test_where_nothing_is_known_of_a_relation_that_is_said_and_what_is_missing(run):
+    said = json.loads(asked(run, "--by", "ward,cost", "--json"))
+    assert (said["error_bars"]["basis"], said["error_bars"]["bound_tvd"]) == ("none", None)
+    assert {c["low"] for c in said["cells"]} == {None}
+    shown = asked(run, "--by", "ward,cost")
+    assert "No error bars" in shown
+    assert "no record of its choices" in shown
+    assert "interval" not in shown
+    assert asked(run, "--by", "ward,cost", "--csv").splitlines()[1].endswith(",,,")
+
+
+@pytest.mark.parametrize("confidence", ["0", "1", "95", "often"])
+def test_a_confidence_that_is_none_is_refused(run, confidence):
+    done = CliRunner().invoke(cli, ["query", str(run), "--by", "ward", "--confidence", confidence])
+    assert done.exit_code != 0
+    assert confidence in done.stderr
+
+
 @pytest.mark.parametrize("place", ["", "released", "released/model"])
 def test_a_model_is_found_from_the_run_its_release_or_its_own_folder(run, place):
     assert cells(asked(run / place, "--by", "ward", "--json"))

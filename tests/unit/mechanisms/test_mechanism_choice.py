@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from spark_dp.graphical.projected_noise import Profile
 from spark_dp.mechanisms.candidates import COUNTED_CELLS, Overlaps, countable_candidates
 from spark_dp.mechanisms.choice import Situation, shrunk
-from spark_dp.mechanisms.projected_noise import Profile
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.scoring import NoisyDistance
 from spark_dp.schema.domain import Domain

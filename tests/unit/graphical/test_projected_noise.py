@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_dp.mechanisms.projected_noise import Profile, unprojected_noise
+from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 
 RUNS = 400
 
