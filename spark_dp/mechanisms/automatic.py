@@ -1,4 +1,4 @@
-"""`mechanism: auto`: which mechanism suits a table, from declared facts alone."""
+"""`mechanism: auto`: which mechanism suits a table, from declared facts and what private steps learned."""
 
 from __future__ import annotations
 
@@ -41,13 +41,14 @@ def advise(
     expected_rows: int | None,
     zeros: Sequence[StructuralZeros] = (),
 ) -> Advice:
-    """Chooses a mechanism by the columns, their declared sizes, the workload, the budget and the expected size.
+    """Chooses a mechanism by the columns, the sizes of their domains, the workload, the budget and the expected size.
 
     `oneshot` in general: it was the best or nearly so on every public table that was tried, and puts its budget on
     columns by itself where relations are not worth their noise (benchmarks/README.md). `independent` where that
     is certain beforehand, which saves the part that looking for relations would cost.
 
-    Guarantees: a pure function of its arguments, all of which are declared.
+    Guarantees: a pure function of its arguments, which are declared or, where private steps of the run learned columns,
+    values or k, earlier answers of the run.
     """
     candidates = countable_candidates(workload, max_cells, zeros)
     if not candidates:

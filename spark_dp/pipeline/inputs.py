@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,8 +19,10 @@ from spark_dp.spark import bounding
 from spark_dp.spark.counting import CodesReader, Counted, MarginalPass, count_rows_of
 from spark_dp.spark.direct import count_files, readable_directly
 from spark_dp.spark.encode import RowReader, encoded_words
+from spark_dp.spark.filters import filter_rows
 from spark_dp.spark.histograms import CountingLayout
 from spark_dp.spark.packing import Transport
+from spark_dp.spark.plans import inferred_partitions
 from spark_dp.spark.snapshot import (
     Snapshot,
     require_same_rows,
@@ -30,7 +32,6 @@ from spark_dp.spark.snapshot import (
 )
 from spark_dp.spark.tables import (
     declared_columns,
-    filter_rows,
     partition_columns,
     quoted,
     read_table,
@@ -186,7 +187,8 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
         table: a frame to use instead of what `input` names.
 
     Raises:
-        InputError: it is missing, empty of files, not of its format, or not what the schema declares.
+        InputError: it is missing, empty of files, not of its format, or not what the schema declares; or its ids have a type
+            that was inferred from folders.
         ConfigurationError: the filter is not row-wise.
     """
     source, unit, schema = config.input, config.privacy.unit, config.schema
@@ -196,6 +198,8 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
         table = read_table(
             session, path=source.path, table=source.table, format=source.format, options=source.options
         )
+    if not by_path:
+        _require_ids_as_stored(table, unit.columns)
     partitions = partition_columns(snapshot, str(source.path)) if snapshot else frozenset()
     rows = filter_rows(table, source.filter)
     require_columns(rows, schema, unit.columns, partitions)
@@ -206,6 +210,22 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
     rows = declared_columns(rows, schema, partitions)
     rows = rows.select(*[quoted(name) for name in schema.names], *ids)
     return OpenedInput(session, config, rows, tuple(ids), snapshot or snapshot_rows(rows), by_path)
+
+
+def _require_ids_as_stored(table: DataFrame, unit: Sequence[str]) -> None:
+    """Refuses a frame whose ids are folders' names that Spark has read as numbers: `pid=007` and `pid=7` as one unit.
+
+    Whether it does depends on the names of all folders, so that one unit more would regroup the others.
+    """
+    found = inferred_partitions(table, unit)
+    if found:
+        raise InputError(
+            f"The ids of the units come from folders of the column {found[0]!r}, whose type Spark inferred from the names "
+            "of all folders or was told: one unit more could change which of the others' rows belong together. Nothing was "
+            "spent. Give input.path instead of a frame or view, or set spark.sql.sources.partitionColumnTypeInference."
+            "enabled to false before the files are read, and give the column no other type than string.",
+            field="privacy.unit.column",
+        )
 
 
 def nonce_of(run_id: str) -> int:

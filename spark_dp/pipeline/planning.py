@@ -241,7 +241,7 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     plan = RunPlan(
         config=config,
         mechanism=mechanism,
-        reason=None if advice is None else advice.reason,
+        reason=None if advice is None else _reason(advice, config),
         queries=with_selections_of(queries, accounting),
         steps=private_steps(config, rho),
         accounting=accounting,
@@ -272,6 +272,13 @@ def _advice(
         expected_rows=ExpectedRows.of(config).rows,
         zeros=zeros,
     )
+
+
+def _reason(advice: Advice, config: RunConfig) -> str:
+    """Says why, and that it is not the last word where private steps come first."""
+    if not learned_share(config.privacy, config.private):
+        return advice.reason
+    return f"{advice.reason}; chosen again from what the private steps learn, so that it may change"
 
 
 def _require_fits(plan: RunPlan) -> None:

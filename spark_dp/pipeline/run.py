@@ -10,7 +10,7 @@ from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.run_directory import RunDirectory, digest_of
 from spark_dp.spark.environment import require_same_environment
-from spark_dp.spark.session import open_session
+from spark_dp.spark.session import open_session, require_settings
 from spark_dp.spark.tasks import watched
 from spark_dp.spark.write import Output
 
@@ -34,13 +34,16 @@ class Run:
     table: DataFrame | None = None
     session: SparkSession | None = None
     directory: RunDirectory = field(init=False)
+    _required: bool = False
     _compared: bool = False
 
     def __post_init__(self) -> None:
         self.directory = RunDirectory.open(self.config.run.directory, self.config.run.key)
 
     def spark(self, *, to_compute: bool = True) -> SparkSession:
-        """Returns the session, after its executors were found to be what the driver is.
+        """Returns the session, with the settings that encoding relies on, a caller's too.
+
+        Its executors were found to be what the driver is.
 
         Args:
             to_compute: False where Spark only lists files, and its executors do nothing of ours.
@@ -48,6 +51,9 @@ class Run:
         if self.session is None:
             with self.progress.waiting("starting Spark"):
                 self.session = open_session(self.config.spark, app_name=f"spark-dp {self.config.run.key}")
+        if not self._required:
+            require_settings(self.session)
+            self._required = True
         self.progress.follow(partial(watched, self.session))
         if to_compute and not self._compared:
             require_same_environment(self.session)

@@ -23,6 +23,7 @@ from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.resume import measurements_of, model_of
 from spark_dp.pipeline.run import Run
 from spark_dp.spark.generate import generate_table
+from spark_dp.spark.session import settings_restored
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -62,7 +63,8 @@ class Synthesizer:
 
         Args:
             table: a Spark frame with the schema's columns and the unit's; what `input` names where None.
-                `input.filter` applies to it too.
+                `input.filter` applies to it too. The promise is for its rows as they were made: make them row by
+                row, with types that are declared.
 
         Raises:
             ConfigurationError: the table is no Spark frame.
@@ -75,11 +77,12 @@ class Synthesizer:
             )
         session = table.sparkSession if table is not None else None
         run = Run(self.config, self.progress, table=table, session=session)
-        with self.progress.stage("measure", "bound, count, and add noise"):
-            stages.measure(run)
-        with self.progress.stage("fit", "the graphical model that agrees best"):
-            stages.fit(run)
-        return SyntheticModel(self.config, run.spark())
+        with settings_restored(session):
+            with self.progress.stage("measure", "bound, count, and add noise"):
+                stages.measure(run)
+            with self.progress.stage("fit", "the graphical model that agrees best"):
+                stages.fit(run)
+            return SyntheticModel(self.config, run.spark())
 
 
 LARGEST_ROWS = 2**53
@@ -160,7 +163,8 @@ class SyntheticModel:
 
     def write(self) -> None:
         """Writes the configured output, with its manifest."""
-        stages.generate(self._run())
+        with settings_restored(self.session):
+            stages.generate(self._run())
 
     def _run(self) -> Run:
         return Run(self.config, Progress(None), session=self.session)

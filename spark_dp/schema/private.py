@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.schema.columns import Column
-from spark_dp.schema.literals import parse_boolean
+from spark_dp.schema.literals import parse_boolean, parse_tick
 from spark_dp.schema.spelling import hint_for
 from spark_dp.schema.types import StorageType
 
@@ -141,7 +141,7 @@ def read_column(name: str, settings: object) -> tuple[Column, PrivateColumn | No
     values = bins = nulls = None
     if (part := parts.get("values")) is not None:
         values = _values(part, kind, settings)
-        declared["values"] = _stand_ins(kind, values.most, str(settings["other"]))
+        declared["values"] = _stand_ins(kind, values.most, settings["other"], field=f"schema.{name}.other")
     if (part := parts.get("bins")) is not None:
         bins = _bins(part, kind)
         declared["bins"] = bins.most
@@ -183,7 +183,7 @@ def _bins(part: _PartReader, kind: StorageType) -> PrivateBins:
     return PrivateBins(most=part.whole("private", MOST_BINS), cut=Cut(cut), share=part.share())
 
 
-def _stand_ins(kind: StorageType, count: int, other: str) -> list[str]:
+def _stand_ins(kind: StorageType, count: int, other: object, *, field: str) -> list[str]:
     """Names of values that nobody knows yet, for the sizes of a plan; nothing is ever encoded by them."""
     if kind.is_text:
         return [word for i in range(count + 1) if (word := f"(not learned yet {i + 1})") != other][:count]
@@ -192,8 +192,9 @@ def _stand_ins(kind: StorageType, count: int, other: str) -> list[str]:
             f"A column of type {kind} has not as many values as {count}. Ask for fewer private values.",
             field="schema",
         )
+    taken = parse_tick(kind, other, zone=None, field=field)  # by value: +7, 07 and 7 are one
     spread = (i // 2 if i % 2 == 0 else -(i // 2) - 1 for i in range(count + 1))
-    return [word for word in map(str, spread) if word != other.strip()][:count]
+    return [str(tick) for tick in spread if tick != taken][:count]
 
 
 class _PartReader:

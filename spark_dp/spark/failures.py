@@ -33,7 +33,7 @@ def told_without_values(doing: str, *, field: str = "input", files: Sequence[str
 
     Args:
         doing: what was being done, as the message says it: "counting the marginals".
-        field: the setting to look at.
+        field: the setting to look at. Where it is not the input's, no failure is the input's fault.
         files: the input's files, to say which of them a failure is about.
 
     Raises:
@@ -81,6 +81,11 @@ def condition_of(error: Exception) -> str | None:
     return None
 
 
+def kind_of(error: Exception) -> str:
+    """Returns what a failure is called, by Spark where it has a name for it."""
+    return condition_of(error) or type(error).__name__
+
+
 def _file_at_fault(error: Exception) -> list[str]:
     for thrown in _thrown(error):
         if str(_ask(thrown, "getCondition") or "").startswith(("FAILED_READ_FILE", "CANNOT_READ_FILE")):
@@ -110,14 +115,15 @@ def _translate(error: Exception, doing: str, field: str, files: Sequence[str]) -
     condition = condition_of(error)
     named = f"{type(error).__name__} {condition}" if condition else type(error).__name__
     touched = _file_at_fault(error) or [redact_path(f) for f in files if f.rsplit("/", 1)[-1] in said]
-    if _CORRUPT.search(said):
+    reads_input = field.partition(".")[0] == "input"
+    if reads_input and _CORRUPT.search(said):
         which = f"the file {touched[0]}" if touched else "a file of the input"
         return InputError(
             f"While {doing}, {which} could not be read as declared ({named}). No query was answered from it. "
             "Repair or remove it, and run the same key again.",
             field=field,
         )
-    if re.search(r"CAST_INVALID_INPUT|DIVIDE_BY_ZERO|ARITHMETIC_OVERFLOW|CANNOT_PARSE", said):
+    if reads_input and re.search(r"CAST_INVALID_INPUT|DIVIDE_BY_ZERO|ARITHMETIC_OVERFLOW|CANNOT_PARSE", said):
         return InputError(
             f"While {doing}, a row broke an expression ({named}). No query was answered. Write input.filter with "
             "try_cast or try_divide where it casts or divides: they give null instead of failing.",

@@ -73,9 +73,26 @@ def open_session(settings: Mapping[str, str], *, app_name: str = "spark-dp") -> 
             builder = builder.config(key, value)
         with _engine_errors_apart(settings):
             session = builder.getOrCreate()
+    require_settings(session)
+    return session
+
+
+def require_settings(session: SparkSession) -> None:
+    """Gives a session the settings that encoding relies on."""
     for key, value in REQUIRED.items():
         session.conf.set(key, value)
-    return session
+
+
+@contextmanager
+def settings_restored(session: SparkSession | None) -> Iterator[None]:
+    """Leaves the settings of a caller's session as they were, but for the time inside."""
+    before = {} if session is None else {key: session.conf.get(key, None) for key in REQUIRED}
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if session is not None and value is not None:
+                session.conf.set(key, value)
 
 
 def is_connect(session: SparkSession) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spark_dp.errors import ConfigurationError, InputError, nearest
 from spark_dp.schema.table import TableSchema
 from spark_dp.schema.types import StorageType
-from spark_dp.spark.failures import condition_of, nothing_logged, told_without_values
+from spark_dp.spark.failures import kind_of, told_without_values
 from spark_dp.spark.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -23,18 +23,7 @@ _WIDENS = {
     "bigint": {"tinyint", "smallint", "int"},
     "double": {"float"},
 }
-_NOT_ROW_WISE = re.compile(
-    r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
-    r"input_file_\w+|current_(date|timestamp|time|timezone|user|catalog|database|schema)|curdate|now|"
-    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|exists|over|_metadata|"
-    r"session_user|user\s*\(|identifier\s*\()(?!\w)|"
-    r"\|>|\(\s*(table|from|with|values)\b",
-    re.IGNORECASE,
-)
 _SELF_DESCRIBING = ("parquet", "orc", "avro", "delta", "iceberg", "hudi")
-_SPECIAL_TIME = re.compile(r"['\"]\s*(now|today|yesterday|tomorrow|epoch)\b[^'\"]*['\"]", re.IGNORECASE)
-_COMMENT = re.compile(r"--|/\*")
-_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`(?!\s*\()", re.DOTALL)
 _UNIT_TYPES = re.compile(r"string|tinyint|smallint|int|bigint|binary|decimal\(\d+,0\)|(var)?char\(\d+\)")
 
 
@@ -73,50 +62,11 @@ def read_table(
         _ = opened.schema
     except Exception as error:
         raise InputError(
-            f"{source} could not be opened as {format} ({_kind(error)}). Nothing was spent. Check that it is there, "
+            f"{source} could not be opened as {format} ({kind_of(error)}). Nothing was spent. Check that it is there, "
             f"is not empty, may be read, and is of format {format!r} (input.format).",
             field="input.table" if table else "input.path",
         ) from None
     return opened
-
-
-def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
-    """Keeps the rows for which a row-wise SQL condition is true.
-
-    A condition that looks at other rows, at the clock or at chance would let one unit's rows decide about
-    another's, or change between passes, so it is refused.
-
-    Raises:
-        ConfigurationError: the condition is not row-wise, or Spark cannot understand it.
-    """
-    if condition is None:
-        return rows
-    # A comment may hide where a literal begins.
-    bare = _QUOTED.sub("''", condition)
-    found = (
-        _COMMENT.search(bare)
-        or _NOT_ROW_WISE.search(bare)
-        or _SPECIAL_TIME.search(condition)
-        or re.search(r"`_metadata`", condition, re.IGNORECASE)
-    )
-    if found:
-        raise ConfigurationError(
-            f"input.filter uses {found.group(0)!r}. A filter may look at one row at a time only: no subquery, window, "
-            "clock, random number or comment. Nothing was read or spent. Quote a column of such a name: `name`.",
-            field="input.filter",
-        )
-    try:
-        with nothing_logged():
-            kept = rows.where(condition)
-            _ = kept.schema
-    except Exception as error:
-        raise ConfigurationError(
-            f"input.filter is not a condition that Spark understands on this table ({_kind(error)}). Nothing was read or "
-            f"spent. Write a condition on the table's columns ({', '.join(rows.columns)}), such as age > 17; quote "
-            "odd names: `a name`.",
-            field="input.filter",
-        ) from None
-    return kept
 
 
 def partition_columns(snapshot: Snapshot, path: str) -> frozenset[str]:
@@ -223,7 +173,3 @@ def _spark_name(found: DataType) -> str:
     names = {"int": "integer", "bigint": "long", "smallint": "short", "tinyint": "byte"}
     have = str(found.simpleString())
     return names.get(have, have)
-
-
-def _kind(error: Exception) -> str:
-    return condition_of(error) or type(error).__name__

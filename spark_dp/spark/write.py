@@ -177,6 +177,10 @@ def write_rows(rows: DataFrame, output: Output, session: SparkSession, *, expect
 
     Returns:
         The path that was written. Where that failed, the staging folder is gone again.
+
+    Raises:
+        TransientError: Spark failed, or another driver of the run has deleted the staging folder.
+        InternalError: there are more or fewer rows than were to be written.
     """
     target = output.path if output.is_object_store else output.staging
     # Static, whatever the session says: what a failed attempt left in the staging folder must go.
@@ -187,12 +191,14 @@ def write_rows(rows: DataFrame, output: Output, session: SparkSession, *, expect
     try:
         with told_without_values("writing the synthetic table", field="output.path"), _microseconds(session):
             writer.parquet(target)
-            found = session.read.parquet(target).count()
-        if found != expected:
-            raise InternalError(
-                f"The synthetic table was written with {found} rows instead of {expected}. The output was left as it "
-                "was."
-            )
+        with _blamed_on_another_driver(output):
+            with told_without_values("counting the synthetic table that was written", field="output.path"):
+                found = session.read.parquet(target).count()
+            if found != expected:
+                raise InternalError(
+                    f"The synthetic table was written with {found} rows instead of {expected}. The output was left as "
+                    "it was."
+                )
     except SparkDPError:
         if not output.is_object_store:
             swap = output.swap
@@ -200,6 +206,23 @@ def write_rows(rows: DataFrame, output: Output, session: SparkSession, *, expect
                 swap.filesystem.delete_dir(swap.staging)
         raise
     return target
+
+
+@contextmanager
+def _blamed_on_another_driver(output: Output) -> Iterator[None]:
+    """What was written, and is not there to be counted, was deleted by who took over."""
+    try:
+        yield
+    except SparkDPError as failure:
+        if output.is_object_store:
+            raise
+        try:
+            _require_there(output, output.swap)
+        except TransientError as gone:
+            raise gone from None
+        except OSError:  # who knows
+            pass
+        raise failure from None
 
 
 def publish(output: Output, manifest: bytes) -> None:

@@ -26,6 +26,7 @@ from spark_dp.pipeline.runner import run_all
 from spark_dp.pipeline.synthesizer import Synthesizer, SyntheticModel
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.spark.session import REQUIRED, settings_restored
 
 pytestmark = pytest.mark.spark
 
@@ -57,6 +58,47 @@ def test_two_spellings_of_a_partitioned_id_are_two_units(tmp_path, spark):
     opened.release()
     assert bounded.totals.units == 2
     assert bounded.totals.weight == (90 * (10 * 2**20 // 90)) + 2 * 2**20
+
+
+REQUIRED_BEFORE = {
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "true",
+    "spark.sql.session.timeZone": "Europe/Berlin",
+    "spark.sql.files.ignoreMissingFiles": "true",
+}
+
+
+def test_a_frame_whose_ids_were_inferred_from_folders_is_refused_and_one_that_reads_them_as_text_is_not(
+    tmp_path, spark, conf
+):
+    """Folders 007 and 7 are one unit until a unit x comes, which would move the others' total by more than k."""
+    rows = pa.table({"person": ["007"] * 40 + ["7"] * 40, "urgent": [True, False] * 40})
+    pq.write_to_dataset(rows, tmp_path / "in", partition_cols=["person"])
+    schema = "\n  urgent: {type: boolean}\n"
+    open_account(f"sqlite:///{tmp_path}/ledger.db", "visits", 2.0, 1e-7, "person", Neighbours.ADD_REMOVE)
+    site = Site(tmp_path)
+    config = site.run(spark, schema=schema).config
+    for key, value in REQUIRED_BEFORE.items():
+        conf[key] = value
+    with pytest.raises(InputError, match="inferred") as refused:
+        Synthesizer(config, Progress(None)).fit(spark.read.parquet(str(tmp_path / "in")))
+    assert refused.value.field == "privacy.unit.column"
+    assert site.account().spent_rho == 0
+    conf["spark.sql.sources.partitionColumnTypeInference.enabled"] = "false"
+    as_text = spark.read.parquet(str(tmp_path / "in"))
+    conf["spark.sql.sources.partitionColumnTypeInference.enabled"] = "true"
+    Synthesizer(config, Progress(None)).fit(as_text)
+    assert site.account().spent_rho > 0
+    assert {key: spark.conf.get(key) for key in REQUIRED_BEFORE} == REQUIRED_BEFORE  # as they were
+
+
+def test_a_callers_session_has_the_settings_that_reading_relies_on_while_it_is_used(site, spark, conf):
+    for key, value in REQUIRED_BEFORE.items():
+        conf[key] = value
+    run = site.run(spark)
+    with settings_restored(spark):
+        run.spark(to_compute=False)
+        assert {key: spark.conf.get(key) for key in REQUIRED} == REQUIRED
+    assert {key: spark.conf.get(key) for key in REQUIRED_BEFORE} == REQUIRED_BEFORE
 
 
 def test_an_output_of_another_run_is_refused_before_anything_is_spent(tmp_path, spark):

@@ -17,13 +17,13 @@ from spark_dp.schema.table import TableSchema
 from spark_dp.spark import bounding
 from spark_dp.spark.counting import count_rows_of
 from spark_dp.spark.encode import RowReader
+from spark_dp.spark.filters import filter_rows
 from spark_dp.spark.histograms import counting_layout
 from spark_dp.spark.packing import Transport
 from spark_dp.spark.session import open_session
 from spark_dp.spark.snapshot import snapshot_files, snapshot_rows
 from spark_dp.spark.tables import (
     declared_columns,
-    filter_rows,
     partition_columns,
     read_table,
     require_columns,

@@ -6,8 +6,10 @@ import pytest
 
 from spark_dp.errors import ConfigurationError, InputError
 from spark_dp.schema.table import TableSchema
+from spark_dp.spark.filters import filter_rows
+from spark_dp.spark.plans import inferred_partitions
 from spark_dp.spark.snapshot import snapshot_files
-from spark_dp.spark.tables import filter_rows, partition_columns, read_table, require_columns
+from spark_dp.spark.tables import partition_columns, read_table, require_columns
 
 pytestmark = pytest.mark.spark
 
@@ -102,6 +104,12 @@ def test_a_partition_may_be_a_string_and_another_column_may_not(spark):
         "day < DATE'2020-01-01' OR name IS NULL",
         "name != 'a -- b /* c'",
         "unix_timestamp(wall) > 0",
+        "wall < to_timestamp('01/02/2020', 'dd/MM/yyyy')",
+        "day > DATE '2012-01-01' AND day BETWEEN '2012-01-01' AND date_add('2013-01-01', 9)",
+        "day < cast('2020' as date) AND year(wall) = 2013 AND date_trunc('month', wall) = wall",
+        "array_contains(transform(array(n), k -> k + 1), 2) AND url_encode(name) = 'x' AND name RLIKE '^x'",
+        "name != 'date'",
+        "name IN ('date', 'x', concat('no', 'w'))",
     ],
 )
 def test_a_row_wise_condition_is_accepted(rows, condition):
@@ -139,12 +147,86 @@ def test_a_row_wise_condition_is_accepted(rows, condition):
         "wall > timestamp_ntz'now'",
         "day > DATE 'today'",
         "session_user() = name",
+        "wall < cast(concat('no', 'w') as timestamp)",
+        "day < 'no' || 'w'",
+        "day < to_date(substr('nowhere', 1, 3))",
+        r"wall < 'n\157w'",
+        r"wall < timestamp_ntz 'n\157w'",
     ],
 )
 def test_a_condition_that_looks_beyond_its_row_is_refused(rows, condition):
     with pytest.raises(ConfigurationError, match="row") as caught:
         filter_rows(rows, condition)
     assert caught.value.field == "input.filter"
+
+
+@pytest.fixture
+def own_functions(spark):
+    """A function in Python, and where Spark has them (4.0) one in SQL that looks at a table."""
+    spark.udf.register("in_python", lambda n: n > 0, "boolean")
+    made = ["in_python"]
+    if not spark.version.startswith("3."):
+        body = "(SELECT count(*) FROM range(3)) > n"
+        spark.sql(f"CREATE OR REPLACE TEMPORARY FUNCTION in_sql(n INT) RETURNS BOOLEAN RETURN {body}")
+        made.append("in_sql")
+    yield made
+    for name in made:
+        spark.sql(f"DROP TEMPORARY FUNCTION {name}")
+
+
+def test_a_filter_calls_no_function_of_ones_own(rows, own_functions):
+    for name in own_functions:
+        with pytest.raises(ConfigurationError, match="Spark's own") as caught:
+            filter_rows(rows, f"{name}(n) AND name = 'x'")
+        assert caught.value.field == "input.filter"
+
+
+def test_a_row_wise_condition_is_accepted_on_rows_that_were_made_with_such_a_function(rows, own_functions):
+    """How a frame or view was made is its owner's word."""
+    made = rows.selectExpr("*", f"{own_functions[-1]}(n) AS chosen", "sum(n) OVER () AS total")
+    assert filter_rows(made, "chosen AND total > 0").count() == 1
+
+
+@pytest.fixture
+def folders(spark, tmp_path):
+    """Two units whose ids are one number, in folders of their own."""
+    table = pa.table({"pid": ["007"] * 4 + ["7"] * 4, "n": list(range(8))})
+    pq.write_to_dataset(table, tmp_path / "in", partition_cols=["pid"])
+    return str(tmp_path / "in")
+
+
+INFERENCE = "spark.sql.sources.partitionColumnTypeInference.enabled"
+MAKINGS = {
+    "as it is": lambda rows: rows,
+    "under another name, as text": lambda rows: rows.selectExpr("n", "CAST(pid AS STRING) AS id").selectExpr(
+        "n", "concat('u', id) AS pid"
+    ),
+    "of a union": lambda rows: rows.selectExpr("CAST(7 AS INT) AS pid", "n").union(rows.select("pid", "n")),
+}
+
+
+@pytest.mark.parametrize("make", MAKINGS.values(), ids=MAKINGS)
+@pytest.mark.parametrize("sources", ["parquet", ""], ids=["v1", "v2"])
+def test_ids_whose_type_was_inferred_from_folders_are_found(spark, conf, folders, make, sources):
+    conf["spark.sql.sources.useV1SourceList"] = sources
+    conf[INFERENCE] = "true"
+    inferred = spark.read.parquet(folders)
+    assert inferred.select("pid").distinct().count() == 1  # two units have become one
+    assert inferred_partitions(make(inferred), ["pid"]) == ["pid"]
+    assert inferred_partitions(make(inferred), ["n"]) == []
+    conf[INFERENCE] = "false"
+    stored = spark.read.parquet(folders)
+    assert stored.select("pid").distinct().count() == 2
+    assert inferred_partitions(make(stored), ["pid"]) == []
+
+
+def test_ids_in_the_folders_of_a_table_that_declares_them_are_accepted(spark, conf, folders):
+    conf[INFERENCE] = "true"
+    spark.read.parquet(folders).write.mode("overwrite").partitionBy("pid").saveAsTable("declared_ids")
+    try:
+        assert inferred_partitions(spark.table("declared_ids"), ["pid"]) == []
+    finally:
+        spark.sql("DROP TABLE declared_ids")
 
 
 @pytest.mark.parametrize("condition", ["nosuch = 1", "n = ", "n", "sum(n) > 1"])

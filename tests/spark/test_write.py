@@ -1,6 +1,8 @@
 """Readers of the output see the old table or the new one, and nothing between."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from pyarrow import fs
@@ -52,8 +54,6 @@ def content(spark, path):
 
 
 def beside(path):
-    from pathlib import Path
-
     return sorted(p.name for p in Path(path).parent.iterdir())
 
 
@@ -296,6 +296,54 @@ def test_a_table_whose_staging_folder_another_driver_took_away_is_not_published(
     assert content(spark, path) == FIRST
     assert output(path).manifest() == OLD
     assert beside(path) == ["out"]
+
+
+class TakenOver:
+    """The session, whose frame of what was written loses files once Spark has listed them, or before it does."""
+
+    def __init__(self, session, staging, keep, *, listed):
+        self._session, self._staging, self._keep, self._listed = session, staging, keep, listed
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    @property
+    def read(self):
+        return self
+
+    def parquet(self, path):
+        if self._listed:
+            found = self._session.read.parquet(path)
+        for file in sorted(Path(self._staging).glob("part-*"))[self._keep :]:
+            file.unlink()
+        if not self._keep:
+            shutil.rmtree(self._staging)
+        return found if self._listed else self._session.read.parquet(path)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_table_that_another_driver_takes_away_before_it_is_counted_may_be_made_again(spark, path, listed):
+    put(spark, output(path), FIRST)
+    out = output(path)
+    with pytest.raises(TransientError, match="another driver of this run") as caught:
+        write_rows(rows_of(spark, SECOND), out, TakenOver(spark, out.staging, 0, listed=listed), expected=2)
+    assert (caught.value.exit_code, caught.value.field) == (75, "output.path")
+    assert "at no new charge" in str(caught.value)
+    assert content(spark, path) == FIRST
+    assert beside(path) == ["out"]
+
+
+def test_a_part_of_the_table_that_is_gone_before_it_is_counted_is_nobodys_input(spark, path):
+    out = output(path)
+    with pytest.raises(TransientError, match="counting the synthetic table") as caught:
+        write_rows(
+            rows_of(spark, SECOND).repartition(2, "x"),
+            out,
+            TakenOver(spark, out.staging, 1, listed=True),
+            expected=2,
+        )
+    assert "input" not in str(caught.value)
+    assert beside(path) == []
 
 
 def test_runs_that_write_partitions_leave_each_others_staging_folders_alone(spark, path):

@@ -20,6 +20,7 @@ from spark_dp.pipeline.plan_account import standing_of
 from spark_dp.pipeline.plan_accounting import noise_of_other
 from spark_dp.pipeline.planning import RunPlan, plan_run
 from spark_dp.pipeline.report import accounting_lines
+from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.composition import GAUSSIAN_METHOD, ZCDP_METHOD, Accounting, stated_deltas
 from spark_dp.privacy.ledger import open_account
 from spark_dp.privacy.sensitivity import Neighbours
@@ -123,6 +124,31 @@ def test_plan_manifest_and_report_name_the_method_and_state_several_deltas(tmp_p
         assert f"ε = {at[1e-6]:.4g} at δ = 1e-06" in text
     facts = plan.facts()["accounting"]
     assert facts["promises"] == stated["promises"]
+
+
+def less_noise(epsilon, delta):
+    """By how much a gaussian account has less noise where all queries are measurements."""
+    return 1 - math.sqrt(ZCDP.rho(epsilon, delta) / GAUSSIAN.rho(epsilon, delta))
+
+
+def test_the_savings_that_the_documentation_states_are_those_at_its_corners():
+    corners = {(e, d): less_noise(e, d) for e in (0.05, 1, 20) for d in (1e-5, 1e-9, 1e-12)}
+    assert min(corners, key=corners.get) == (20, 1e-12)
+    assert max(corners, key=corners.get) == (0.05, 1e-5)
+    assert f"{min(corners.values()):.1%} {max(corners.values()):.1%}" == "2.9% 10.1%"
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta", "gaussian_is_less"),
+    [(4, 1e-5, True), (8, 1e-5, False), (0.1, 1e-7, True), (1, 1e-7, False), (0.05, 1e-9, False)],
+)
+def test_where_a_third_selects_it_depends_on_epsilon_and_delta(tmp_path, epsilon, delta, gaussian_is_less):
+    settings = config(tmp_path)
+    budget = PrivacyBudget(epsilon=epsilon, delta=delta)
+    settings = replace(settings, privacy=replace(settings.privacy, budget=budget))
+    plan = plan_run(settings, accounting=GAUSSIAN)
+    other = noise_of_other(settings, with_selecting(plan, Fraction(1, 3)), GAUSSIAN)
+    assert (other > 1) == gaussian_is_less
 
 
 def test_a_release_from_before_accountings_is_still_reported():

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 
+from spark_dp.errors import ConfigurationError
 from spark_dp.pipeline.config import parse_config
 from spark_dp.pipeline.config_sections import LearnedBound
 from spark_dp.pipeline.describe_plan import WIDTH, plan_lines
@@ -17,6 +18,7 @@ from spark_dp.pipeline.planning import plan_run
 from spark_dp.privacy.accounting import zcdp_delta
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.tails import least_threshold
+from spark_dp.schema.private import read_column
 
 PRIVATE = """
   ward: {type: string, values: {private: 30, per_unit: 2, share: 0.04, delta: 1e-10}, other: Z, nullable: {private: true, share: 0.01}}
@@ -148,6 +150,51 @@ def test_a_stand_in_for_a_value_is_never_the_other_one():
     values = config(schema).schema.column("code").values
     assert len(set(values)) == 5
     assert 1 not in values
+
+
+@pytest.mark.parametrize("other", ["+7", "07", "7", "7.0", " 7 ", 7])
+@pytest.mark.parametrize("kind", ["integer", "byte"])
+def test_a_stand_in_is_not_the_other_one_in_another_spelling(other, kind):
+    learned = {"private": 20, "per_unit": 1, "share": "0.1", "delta": "1e-10"}
+    column, _ = read_column("code", {"type": kind, "values": learned, "other": other})
+    assert len(set(column.values)) == 20
+    assert 7 not in column.values
+
+
+def test_another_other_leaves_seven_to_stand_in():
+    """The twin: with it, what is left out above would be there."""
+    learned = {"private": 20, "per_unit": 1, "share": "0.1", "delta": "1e-10"}
+    column, _ = read_column("code", {"type": "integer", "values": learned, "other": "+70"})
+    assert 7 in column.values
+
+
+def test_an_other_that_is_no_value_of_the_type_is_told_as_that():
+    learned = {"private": 20, "per_unit": 1, "share": "0.1", "delta": "1e-10"}
+    with pytest.raises(ConfigurationError, match="not a value of type integer") as caught:
+        read_column("code", {"type": "integer", "values": learned, "other": "x"})
+    assert caught.value.field == "schema.code.other"
+
+
+MAY_CHANGE = "chosen again from what the private steps learn"
+
+
+@pytest.mark.parametrize(
+    ("schema", "unit", "may_change"),
+    [
+        (PRIVATE, UNIT, True),
+        (DECLARED, UNIT, True),  # k alone is learned
+        (DECLARED, "{column: person, max_rows: 40}", False),
+    ],
+    ids=["columns", "k", "nothing"],
+)
+def test_a_plan_says_that_auto_may_choose_again_where_private_steps_come_first(schema, unit, may_change):
+    plan = plan_run(config(schema, unit, "mechanism.name=auto"))
+    shown = " ".join("\n".join(plan_lines(plan)).split())
+    assert (MAY_CHANGE in shown) == (MAY_CHANGE in plan.facts()["mechanism_reason"]) == may_change
+
+
+def test_a_named_mechanism_is_not_chosen_again():
+    assert MAY_CHANGE not in "\n".join(plan_lines(plan_run(config(PRIVATE, UNIT, "mechanism.name=oneshot"))))
 
 
 def test_a_statement_says_what_each_step_cost_and_nothing_that_was_learned():

@@ -97,6 +97,20 @@ def test_anything_else_may_be_tried_again():
     assert error.field == "output.path"
 
 
+@pytest.mark.parametrize(
+    "message", ["FAILED_READ_FILE.FILE_NOT_EXIST", "corrupt, magic number", "CAST_INVALID_INPUT"]
+)
+def test_a_failure_over_the_output_is_never_the_inputs_fault(message):
+    error = told(SparkSaidError(message, message.split()[0]), field="output.path")
+    assert isinstance(error, TransientError)
+    assert error.field == "output.path"
+
+
+@pytest.mark.parametrize("message", ["FAILED_READ_FILE.FILE_NOT_EXIST", "CAST_INVALID_INPUT"])
+def test_the_same_failure_over_the_input_is(message):
+    assert isinstance(told(SparkSaidError(message, message), field="input"), InputError)
+
+
 def test_our_own_errors_pass_as_they_are():
     ours = InputChangedError("changed", field="input.path")
     with pytest.raises(InputChangedError) as caught, told_without_values("counting"):

@@ -1,0 +1,86 @@
+"""Filtering the input by a condition that looks at one row at a time."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from spark_dp.errors import ConfigurationError
+from spark_dp.spark.failures import kind_of, nothing_logged
+from spark_dp.spark.plans import beyond_its_row
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_NOT_ROW_WISE = re.compile(
+    r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
+    r"input_file_\w+|current_(date|timestamp|time|timezone|user|catalog|database|schema)|curdate|now|"
+    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|exists|over|_metadata|"
+    r"session_user|user\s*\(|identifier\s*\()(?!\w)|"
+    r"\|>|\(\s*(table|from|with|values)\b",
+    re.IGNORECASE,
+)
+_SPECIAL_TIME = re.compile(r"['\"]\s*(now|today|yesterday|tomorrow|epoch)\b[^'\"]*['\"]", re.IGNORECASE)
+_COMMENT = re.compile(r"--|/\*")
+_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`(?!\s*\()", re.DOTALL)
+_TYPED_TIME = re.compile(r"\b(date|time|timestamp(_ntz|_ltz)?)\s*[rR]?$", re.IGNORECASE)
+
+
+def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
+    """Keeps the rows for which a row-wise SQL condition is true.
+
+    A condition that looks at other rows, at the clock or at chance would let one unit's rows decide about
+    another's, or change between passes, so it is refused: by its words, and where Spark shows its analysed plan by that.
+
+    Raises:
+        ConfigurationError: the condition is not row-wise, or Spark cannot understand it.
+    """
+    if condition is None:
+        return rows
+    # A comment may hide where a literal begins.
+    bare = _QUOTED.sub("''", condition)
+    found = (
+        _COMMENT.search(bare)
+        or _NOT_ROW_WISE.search(bare)
+        or _SPECIAL_TIME.search(condition)
+        or re.search(r"`_metadata`", condition, re.IGNORECASE)
+    )
+    if found:
+        raise _refused(repr(found.group(0)))
+    if _odd_time(condition):
+        raise _refused("a date or timestamp literal that does not begin with a digit")
+    try:
+        with nothing_logged():
+            kept = rows.where(condition)
+            _ = kept.schema
+    except Exception as error:
+        raise ConfigurationError(
+            f"input.filter is not a condition that Spark understands on this table ({kind_of(error)}). Nothing was read or "
+            f"spent. Write a condition on the table's columns ({', '.join(rows.columns)}), such as age > 17; quote "
+            "odd names: `a name`.",
+            field="input.filter",
+        ) from None
+    beyond = beyond_its_row(kept, rows)
+    if beyond is not None:
+        raise _refused(beyond)
+    return kept
+
+
+def _odd_time(condition: str) -> bool:
+    """Whether a typed literal (DATE'...') may name a moment of the clock: Spark reads the clock as it parses it."""
+    before = 0
+    for quoted in _QUOTED.finditer(condition):
+        typed = _TYPED_TIME.search(condition[before : quoted.start()])
+        if typed and not re.match(r"['\"]\s*[-+]?\d", quoted.group(0)):
+            return True
+        before = quoted.end()
+    return False
+
+
+def _refused(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"input.filter uses {what}. A filter may look at one row at a time only: no subquery, window, clock, random "
+        "number, comment or function of your own. Nothing was read or spent. Quote a column of such a name: `name`; or "
+        "make the column when the table is written.",
+        field="input.filter",
+    )
