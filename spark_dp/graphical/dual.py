@@ -148,9 +148,10 @@ class DualProblem:
     def solver(self, curvature: Tables, *, accuracy: float) -> Callable[[Vector], Vector]:
         """Returns a function that solves (A C A' + free variances) x = right side.
 
-        Exactly, by elimination along the tree, where few multipliers meet in each clique (`Fronts`): a chain of a hundred
-        columns takes conjugate gradients hundreds of rounds. Elsewhere by these, preconditioned by the diagonal. The equations are partly redundant, so a ridge
-        that is small beside the diagonal keeps it positive; an equation none of whose cells yields gets a whole one.
+        Exactly, by elimination along the tree, where few multipliers meet in each clique (`Fronts`): conjugate gradients
+        would take hundreds of rounds for a chain of a hundred columns. Elsewhere by these, preconditioned by the
+        diagonal. The equations are partly redundant, so a ridge that is small beside the diagonal keeps it positive; an
+        equation none of whose cells yields gets a whole one.
 
         Args:
             curvature: C, how far each cell of each clique yields to a slope; non-negative.

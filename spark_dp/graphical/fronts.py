@@ -38,7 +38,7 @@ class Block:
 
     @property
     def size(self) -> int:
-        return self.cells.stop - self.cells.start
+        return int(self.cells.stop - self.cells.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,4 +154,4 @@ def _shared(table: Matrix, one: Placement, other: Placement) -> Matrix:
     rows, columns = int(np.prod(one.shape)), int(np.prod(other.shape))
     place = np.arange(rows).reshape(one.shape) * columns + np.arange(columns).reshape(other.shape)
     flat = np.bincount(place.ravel(), weights=summed.ravel(), minlength=rows * columns)
-    return flat.reshape(rows, columns)
+    return np.asarray(flat, dtype=np.float64).reshape(rows, columns)

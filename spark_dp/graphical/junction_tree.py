@@ -99,9 +99,18 @@ class GrowingTree:
 
         `build_junction_tree` tries more orders: its tree has that many cells or fewer.
         """
+        return self.cells if self.holds(candidate) else self._graph.cells_with(candidate)
+
+    def holds(self, candidate: Clique) -> bool:
+        """Whether a clique of the tree has all of the candidate's attributes."""
         needed = frozenset(candidate)
-        if any(needed <= node for node in self._sets):
-            return self.cells
+        return any(needed <= node for node in self._sets)
+
+    def rebuilt_with(self, candidate: Clique) -> int:
+        """Returns the cells of the tree that is made of the cliques and the candidate from scratch.
+
+        A candidate within the tree adds edges that elimination had filled in, after which another order may be found.
+        """
         return self._graph.cells_with(candidate)
 
 

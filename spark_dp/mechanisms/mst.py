@@ -19,6 +19,7 @@ from spark_dp.mechanisms.protocol import (
     planned_measurements,
     planned_selection,
 )
+from spark_dp.mechanisms.wide import require_choosable
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.measurement import Measurement
@@ -92,6 +93,7 @@ class MST:
         columns = one_way_cliques(domain, rho=rho, max_cells=max_cells)
         pairs = _candidates(domain, workload, max_cells)
         edges = _largest_forest(domain, pairs)
+        require_choosable(self.name, domain, pairs, edges)
         one_way = rho * self.shares.one_way if edges else rho
         queries = list(planned_measurements(f"{self.name}/one-way", domain, columns, one_way, contribution))
         if edges:

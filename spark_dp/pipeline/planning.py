@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import comb
 from typing import Any, Final
 
 from spark_dp.errors import ConfigurationError, DomainTooLargeError
 from spark_dp.mechanisms.automatic import AUTO, Advice, advise
 from spark_dp.mechanisms.catalog import mechanism_named
 from spark_dp.mechanisms.protocol import Mechanism, MechanismPlan
+from spark_dp.mechanisms.wide import Degree, cells_of_degree
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
@@ -19,7 +21,7 @@ from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
 from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_of
 from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
-from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
+from spark_dp.pipeline.plan_resources import Memory, OutputSize, passes_of, room_of
 from spark_dp.pipeline.plan_warnings import (
     account_warnings,
     noise_warnings,
@@ -28,6 +30,7 @@ from spark_dp.pipeline.plan_warnings import (
 )
 from spark_dp.privacy.composition import Accounting
 from spark_dp.spark.histograms import CountingLayout, counting_layout
+from spark_dp.spark.pass_plan import COUNT_BYTES, CountingRoom, planned_passes
 
 MOST_PAIRS: Final = 5_000
 """Pairs that the facts of a plan list, the worst ones; 100 columns have 4,950."""
@@ -44,7 +47,10 @@ class RunPlan:
         queries: what it will ask, with costs and noise; where steps learn the domain, of the largest that may come of them.
         steps: that learn what the schema leaves open, before it asks.
         accounting: in what it is charged: the account's.
-        layout: what one pass counts.
+        degree: of the workload, where it is given by one.
+        layout: what is counted.
+        passes: what each counting pass over the table counts; one pass wherever that fits.
+        room: the memory that counts may take.
         model_cells: cells that `mechanism.max_model_mb` allows the model.
         memory: that it takes at most about.
     """
@@ -55,7 +61,10 @@ class RunPlan:
     queries: MechanismPlan
     steps: tuple[PrivateStep, ...]
     accounting: Accounting
+    degree: Degree | None
     layout: CountingLayout
+    passes: tuple[CountingLayout, ...]
+    room: CountingRoom
     model_cells: int
     memory: Memory
 
@@ -63,6 +72,11 @@ class RunPlan:
     def rho(self) -> Fraction:
         """What all queries together may cost, private steps included."""
         return self.queries.rho / (1 - learned_share(self.config.privacy, self.config.private))
+
+    @property
+    def held_cells(self) -> int:
+        """Cells of counts that the driver may keep beside those of the latest pass."""
+        return (self.memory.driver_allowed - self.memory.driver_counts) // COUNT_BYTES
 
     @property
     def expected(self) -> ExpectedRows:
@@ -106,6 +120,7 @@ class RunPlan:
             private_steps: what is learned before, each with name, learns, share, rho, stddev, of, delta, threshold.
             columns: each with name, type and what `ExpectedError.facts` has, worst first.
             pairs: those that may be measured, worst first, at most MOST_PAIRS; pairs_planned counts all.
+            workload: groups, cells and columns of each (None where a list is given), and why fewer than asked, or null.
             marginals_counted, cells_counted, passes: of the counting, in order.
             max_model_cells: that mechanism.max_model_mb allows.
             memory: bytes, see `Memory`; driver_bytes and executor_bytes are the counts alone.
@@ -150,9 +165,10 @@ class RunPlan:
             ],
             "pairs": [e.facts() for e in pairs[:MOST_PAIRS]],
             "pairs_planned": len(pairs),
+            "workload": self.workload_facts(),
             "marginals_counted": len(self.queries.countable),
             "cells_counted": self.layout.vector_cells,
-            "passes": list(passes_of(self.config)),
+            "passes": list(passes_of(self.config, len(self.passes))),
             "driver_bytes": self.memory.driver_counts,
             "executor_bytes": self.memory.executor_counts,
             "memory": self.memory.facts(),
@@ -160,6 +176,20 @@ class RunPlan:
             "output": self.output.facts(),
             "warnings": self.warnings(standing),
             "notes": self.notes(),
+        }
+
+    def workload_facts(self) -> dict[str, Any]:
+        """Returns what should be good, JSON-able."""
+        domain, degree = self.config.schema.domain, self.degree
+        if degree is None:
+            cliques = [clique for clique, _ in self.config.mechanism.workload.cliques]
+            cells = sum(map(domain.cells, cliques))
+            return {"degree": None, "groups": len(cliques), "cells": cells, "reduced_because": None}
+        return {
+            "degree": degree.taken,
+            "groups": comb(len(domain), degree.taken),
+            "cells": cells_of_degree(domain, degree.taken),
+            "reduced_because": degree.reason,
         }
 
     def notes(self) -> list[str]:
@@ -210,10 +240,11 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     domain = config.schema.domain
     model_cells = int(config.mechanism.max_model_mb * 1_000_000 / COUNT_BYTES)
     chosen = config.mechanism.workload
+    degree = None if chosen.degree is None else Degree.of(domain, chosen.degree)
     workload = (
-        Workload.of_degree(domain, chosen.degree)
-        if chosen.degree is not None
-        else Workload.of_cliques(domain, chosen.cliques)
+        Workload.of_cliques(domain, chosen.cliques)
+        if degree is None
+        else Workload.of_degree(domain, degree.taken)
     ).favouring(config.mechanism.targets)
     advice = _advice(config, workload, rho, model_cells)
     mechanism = mechanism_named(config.mechanism.name) if advice is None else advice.mechanism
@@ -230,7 +261,8 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         workload=workload,
         max_cells=model_cells,
     )
-    layout = counting_layout(queries.countable, domain)
+    layout, room = counting_layout(queries.countable, domain), room_of(config)
+    passes = planned_passes(queries.countable, layout, room)
     plan = RunPlan(
         config=config,
         mechanism=mechanism,
@@ -238,9 +270,12 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         queries=with_selections_of(queries, accounting),
         steps=private_steps(config, rho),
         accounting=accounting,
+        degree=degree,
         layout=layout,
+        passes=passes,
+        room=room,
         model_cells=model_cells,
-        memory=Memory.of(config, queries, layout),
+        memory=Memory.of(room, queries, passes),
     )
     _require_fits(plan)
     return plan
@@ -265,6 +300,16 @@ def _require_fits(plan: RunPlan) -> None:
     if not plan.layout.kept:
         return
     largest = max(plan.layout.kept, key=domain.cells)
+    rounds = sum(1 for query in plan.queries.queries if query.kind == "select")
+    whole = plan.room.driver_bytes(plan.layout)
+    if len(plan.passes) > 1 and rounds and whole > memory.driver_allowed:
+        raise DomainTooLargeError(
+            f"Mechanism {plan.mechanism.name!r} looks at all counts in each of its rounds, which takes {whole / 1e6:,.0f} "
+            f"MB on the driver, and half of spark.driver.memory is {memory.driver_allowed / 1e6:,.0f} MB. Nothing was read "
+            "or spent. Write mechanism.name: oneshot or auto, which counts in passes that fit; or use fewer bins or values, "
+            "or a larger spark.driver.memory.",
+            field="mechanism.name",
+        )
     for role, needed, allowed in (
         ("driver", memory.driver_counts, memory.driver_allowed),
         ("executor", memory.executor_counts, memory.executor_allowed),

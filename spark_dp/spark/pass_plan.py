@@ -63,7 +63,9 @@ def planned_passes(
     ordered = [c for c in dict.fromkeys(map(whole.domain.canonical, cliques)) if c in kept]
     most = max(1, min(room.driver // (2 * COUNT_BYTES), room.executor // (2 * COUNT_BYTES * room.tasks)))
     while True:
-        layouts = tuple(counting_layout(group, whole.domain) for group in _groups(ordered, whole.domain, most))
+        layouts = tuple(
+            counting_layout(group, whole.domain) for group in _groups(ordered, whole.domain, most)
+        )
         if all(room.holds(layout) or len(layout.kept) == 1 for layout in layouts):
             return layouts
         most //= 2
