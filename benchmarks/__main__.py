@@ -15,6 +15,7 @@ BENCHMARKS = (
     "counting",
     "estimation",
     "sizes",
+    "wide",
 )
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def require_choosable(name: str, domain: Domain, candidates: Sequence[Clique], r
     if cells * rounds > COMPARED_CELLS:
         raise DomainTooLargeError(
             f"Mechanism {name!r} would compare {len(candidates):,} groups of columns with {cells:,} cells in each of "
-            f"{rounds:,} rounds or so, {cells * rounds:,} cells in all, and a run may compare {COMPARED_CELLS:,}. Nothing "
-            "was read or spent. Write mechanism.name: oneshot or auto, which looks at all of them once; or use fewer bins or "
-            "values, or name the groups that matter in mechanism.workload.",
+            f"{rounds:,} rounds or so, {cells * rounds:,} cells in all, and a run may compare {COMPARED_CELLS:,}. "
+            "Nothing was read or spent. Write mechanism.name: oneshot or auto, which looks at all of them once; or use "
+            "fewer bins or values, or name the groups that matter in mechanism.workload.",
             field="mechanism.name",
         )

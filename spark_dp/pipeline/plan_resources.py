@@ -77,17 +77,11 @@ class Memory:
             queries: the mechanism's plan.
             passes: over the table, one layout each.
         """
-        compared = [
-            min(SCORED_CELLS, cells) if query.kind == "score" else cells
-            for query in queries.queries
-            if query.kind != "measure"
-            for cells in [sum(map(queries.domain.cells, query.cliques))]
-        ]
         model_cells = _largest_model(queries)
         measured = max(map(queries.domain.cells, queries.countable), default=0)
         return cls(
             driver_counts=max(map(room.driver_bytes, passes)),
-            driver_scores=COUNT_BYTES * max(compared, default=0) * COMPARED_COPIES,
+            driver_scores=compared_bytes(queries),
             driver_noise=COUNT_BYTES * (model_cells + min(measured, model_cells)),
             driver_fit=COUNT_BYTES * model_cells * FIT_COPIES,
             executor_counts=max(map(room.executor_bytes, passes)),
@@ -138,6 +132,17 @@ class OutputSize:
     def facts(self) -> dict[str, Any]:
         """Returns it JSON-able."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def compared_bytes(queries: MechanismPlan) -> int:
+    """Returns what estimates take on the driver while they are compared with counts."""
+    compared = [
+        min(SCORED_CELLS, cells) if query.kind == "score" else cells
+        for query in queries.queries
+        if query.kind != "measure"
+        for cells in [sum(map(queries.domain.cells, query.cliques))]
+    ]
+    return COUNT_BYTES * max(compared, default=0) * COMPARED_COPIES
 
 
 def room_of(config: RunConfig) -> CountingRoom:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import comb
 from typing import Any, Final
@@ -21,7 +21,7 @@ from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
 from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_of
 from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
-from spark_dp.pipeline.plan_resources import Memory, OutputSize, passes_of, room_of
+from spark_dp.pipeline.plan_resources import Memory, OutputSize, compared_bytes, passes_of, room_of
 from spark_dp.pipeline.plan_warnings import (
     account_warnings,
     noise_warnings,
@@ -262,7 +262,8 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         max_cells=model_cells,
     )
     layout, room = counting_layout(queries.countable, domain), room_of(config)
-    passes = planned_passes(queries.countable, layout, room)
+    beside = replace(room, driver=max(room.driver - compared_bytes(queries), room.driver // 4))
+    passes = (layout,) if room.holds(layout) else planned_passes(queries.countable, layout, beside)
     plan = RunPlan(
         config=config,
         mechanism=mechanism,

@@ -33,6 +33,9 @@ MOST_SUMS = 8
 SUMMED_BYTES = 1 << 28
 """The driver receives at most 8 vectors, and fewer where they would take more than 256 MiB."""
 
+_NEIGHBOURS = 2
+"""Planned passes that a question about neighbouring marginals may touch; what touches more was chosen here and there."""
+
 PARTIAL = "slot int, piece int, cells binary, rows bigint, weight bigint, mark bigint"
 _FIELDS = pa.schema(
     [
@@ -247,16 +250,19 @@ class SparkMarginals:
                 answers.update(split_vector(found[1], found[0], [clique]))
 
     def _next_pass(self, missing: Sequence[Clique]) -> CountingLayout:
-        """Returns what to count next: the planned pass where one holds all that is missing or the rest is too large."""
+        """Returns what to count next: the planned pass of the first that is missing, unless a pass for all that is missing
+        alone would do: marginals that were chosen here and there among many passes.
+        """
         if self._passes is None:
             self._passes = (counting_layout(self._countable, self._domain),)
         planned = [next((x for x in self._passes if _holds(x, clique)), None) for clique in missing]
-        if planned[0] is not None and all(found is planned[0] for found in planned):
-            return planned[0]
+        first = planned[0]
+        if first is not None and len({id(found) for found in planned}) <= _NEIGHBOURS:
+            return first
         alone = counting_layout(missing, self._domain)
-        if planned[0] is None or alone.vector_cells <= max(x.vector_cells for x in self._passes):
+        if first is None or alone.vector_cells <= max(x.vector_cells for x in self._passes):
             return alone
-        return planned[0]
+        return first
 
     def _keep(self, layout: CountingLayout) -> None:
         """Counts a layout; drops the oldest counts first where there would be too many."""
