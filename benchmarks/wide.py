@@ -22,7 +22,7 @@ from benchmarks.tables import timed, title
 from spark_dp.evaluation.marginals import total_variation
 from spark_dp.files import Folder
 from spark_dp.graphical.estimation import estimate
-from spark_dp.graphical.sampling import SamplingPlan, sample
+from spark_dp.graphical.sampling import MAX_CHUNK_ROWS, SamplingPlan, sample
 from spark_dp.mechanisms.automatic import advise
 from spark_dp.mechanisms.catalog import MECHANISMS
 from spark_dp.mechanisms.protocol import Mechanism
@@ -157,7 +157,7 @@ def run(
     with timed() as fitting:
         fitted = estimate(domain, measured, max_cells=MODEL_CELLS)
     with timed() as sampling:
-        made = sample(SamplingPlan.from_model(fitted.model), rows, np.random.PCG64(5))
+        made = sample(SamplingPlan.from_model(fitted.model), min(rows, MAX_CHUNK_ROWS), np.random.PCG64(5))
     counting = sum(passes.seconds)
     kept = {m.clique for m in measured if len(m.clique) == 2}
     tree = [tuple(domain.attributes[i] for i in edge) for edge in edges]

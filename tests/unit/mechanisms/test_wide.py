@@ -51,7 +51,7 @@ def planned(name, domain, max_cells=10**7):
 
 @pytest.mark.parametrize("name", ["mst", "aim"])
 def test_rounds_over_all_pairs_of_a_wide_table_are_refused_with_advice(name):
-    with pytest.raises(DomainTooLargeError, match="Write mechanism.name: oneshot or auto"):
+    with pytest.raises(DomainTooLargeError, match=r"Write mechanism\.name: oneshot or auto"):
         planned(name, WIDE)
 
 
