@@ -16,6 +16,7 @@ BENCHMARKS = (
     "counting",
     "estimation",
     "sizes",
+    "wide",
 )
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from heapq import heapify, heappop, heappush
-from math import prod
+from math import inf, prod
 from random import Random
 
 from spark_dp.schema.domain import Clique, Domain
@@ -18,8 +19,10 @@ Price = tuple[int, int, int]
 class Triangulation:
     """The graph of some cliques, and the smallest chordal graph around it that greedy elimination finds.
 
-    Two orders are tried, fewest fill-in edges first and smallest new clique first; which of two equals goes first is
-    settled by the domain's order.
+    A vertex whose neighbours all know one another costs nothing to eliminate, and some smallest chordal graph does so
+    first; such vertices are peeled off, again and again. What is left, the core, is the same in whatever order: each
+    connected part of it is eliminated greedily, fewest fill-in edges first and smallest new clique first, and the
+    smaller result kept; which of two equals goes first is settled by the domain's order. A forest has no core.
 
     Args:
         domain: every attribute is a vertex.
@@ -28,10 +31,18 @@ class Triangulation:
 
     def __init__(self, domain: Domain, cliques: Iterable[Clique]) -> None:
         self.domain = domain
+        self._sizes = domain.sizes
         self._bit = {attribute: 1 << i for i, attribute in enumerate(domain)}
-        self._known: dict[tuple[int, Bits], int] = {}
-        self._neighbours = [0] * len(domain)
-        self._join(self._neighbours, cliques)
+        self._near = [0] * len(domain)
+        self._products: dict[Bits, int] = {}
+        for clique in cliques:
+            whole = self._mask(clique)
+            for i in _members(whole):
+                self._near[i] |= whole & ~(1 << i)
+        self._everything = (1 << len(domain)) - 1
+        self._peeled = _Peeled(self, self._near, self._everything)
+        self._parts = _parts(self._near, self._peeled.core)
+        self._known: dict[Bits, list[Bits]] = {}
 
     def nodes(self, *, restarts: int = _RESTARTS) -> tuple[Clique, ...]:
         """Returns the maximal cliques of the smallest chordal graph found.
@@ -39,75 +50,200 @@ class Triangulation:
         Args:
             restarts: further orders to try, with equals in an order drawn from a fixed seed.
         """
-        masks = self._best(self._neighbours, restarts)
-        return tuple(tuple(self.domain.attributes[i] for i in _members(mask)) for mask in masks)
+        found = list(self._peeled.maximal)
+        for part in self._parts:
+            found += self._peeled.kept(self._best(self._near, part, restarts))
+        return tuple(tuple(self.domain.attributes[i] for i in _members(mask)) for mask in found)
 
     def cells_with(self, candidate: Clique = ()) -> int:
-        """Returns the cells of the chordal graph's cliques when one more clique joins; never less than `nodes` has."""
-        neighbours = self._neighbours.copy()
-        self._join(neighbours, [candidate])
-        return sum(self._cells(mask) for mask in self._best(neighbours, 0))
+        """Returns the cells of the chordal graph's cliques when one more clique joins; never less than `nodes` has.
 
-    def _join(self, neighbours: list[Bits], cliques: Iterable[Clique]) -> None:
-        for clique in cliques:
-            whole = 0
-            for attribute in clique:
-                whole |= self._bit[attribute]
-            for i in _members(whole):
-                neighbours[i] |= whole & ~(1 << i)
-
-    def _best(self, neighbours: Sequence[Bits], restarts: int) -> list[Bits]:
-        ranks = list(range(len(neighbours)))
-        tried = [self._eliminate(neighbours, ranks, by_fill=by_fill) for by_fill in (True, False)]
-        shuffled = Random(0)
-        for turn in range(restarts):
-            shuffled.shuffle(ranks)
-            tried.append(self._eliminate(neighbours, ranks, by_fill=turn % 2 == 0))
-        return min(tried, key=lambda masks: sum(self._cells(mask) for mask in masks))
-
-    def _eliminate(self, neighbours: Sequence[Bits], ranks: Sequence[int], *, by_fill: bool) -> list[Bits]:
-        """Eliminates the cheapest vertex until none is left; a price is renewed only where its surroundings changed.
-
-        An entry of the heap whose price is no longer the vertex's own is passed over.
+        Only what the candidate changes is eliminated anew: its own vertices, those peeled off after they were, and
+        the parts of the core that they hang on. All others are peeled off as before, since a vertex keeps
+        its neighbours and these only get to know one another better.
         """
-        near = list(neighbours)
-        prices = [self._price(near, i, ranks, by_fill) for i in range(len(near))]
-        heap = [(price, i) for i, price in enumerate(prices)]
+        joined = self._mask(candidate)
+        near, peeled = self._near, self._peeled
+        held = joined
+        for i in _members(joined):
+            held |= peeled.after[i]
+        others = peeled.cost
+        for part in self._parts:
+            if part & held:
+                held |= part
+            else:
+                others += self._cost(part)
+        renewed = {i: near[i] & held for i in _members(held)}
+        for i in renewed:
+            others -= peeled.costs[i]
+            if joined >> i & 1:
+                renewed[i] |= joined & ~(1 << i)
+        inner = _Peeled(self, renewed, held)
+        found = inner.maximal
+        if inner.core:
+            for part in _parts(renewed, inner.core):
+                found += inner.kept(self._best(renewed, part, 0))
+        return others + sum(self.cells(mask) for mask in found if not peeled.covers(mask, outside=held))
+
+    def cells(self, mask: Bits) -> int:
+        """Returns the cells of a set of vertices."""
+        if mask not in self._products:
+            self._products[mask] = prod(self._sizes[i] for i in _members(mask))
+        return self._products[mask]
+
+    def _mask(self, clique: Clique) -> Bits:
+        whole = 0
+        for attribute in clique:
+            whole |= self._bit[attribute]
+        return whole
+
+    def _cost(self, part: Bits) -> int:
+        """Returns the cells of one part of the core, which is eliminated once."""
+        if part not in self._known:
+            self._known[part] = self._peeled.kept(self._best(self._near, part, 0))
+        return sum(self.cells(mask) for mask in self._known[part])
+
+    def _best(self, near: _Near, part: Bits, restarts: int) -> list[Bits]:
+        """Returns the maximal cliques of one connected part of the core, of the order with the fewest cells."""
+        ranks = list(range(len(self._sizes)))
+        best, least = self._eliminate(near, part, ranks, inf, by_fill=True)
+        shuffled = Random(0)
+        for turn in range(restarts + 1):
+            tried, cells = self._eliminate(near, part, ranks, least, by_fill=turn % 2 == 1)
+            if cells < least:
+                best, least = tried, cells
+            if turn < restarts:
+                shuffled.shuffle(ranks)
+        return best
+
+    def _eliminate(
+        self, near: _Near, part: Bits, ranks: Sequence[int], least: float, *, by_fill: bool
+    ) -> tuple[list[Bits], int]:
+        """Eliminates the cheapest vertex until none is left, or until the cliques have as many cells as another order's.
+
+        A price is renewed only where its surroundings changed; an entry of the heap whose price is no longer the
+        vertex's own is passed over.
+        """
+        total = 0
+        left = {i: near[i] & part for i in _members(part)}
+        prices = {i: self._price(left, i, ranks, by_fill) for i in left}
+        heap = [(price, i) for i, price in prices.items()]
         heapify(heap)
-        gone = 0
         found: list[Bits] = []
         while heap:
             price, chosen = heappop(heap)
-            if gone >> chosen & 1 or prices[chosen] != price:
+            if chosen not in left or prices[chosen] != price:
                 continue
-            gone |= 1 << chosen
-            around = near[chosen]
+            around = left.pop(chosen)
             node = around | 1 << chosen
             if not any(node & ~other == 0 for other in found):
                 found.append(node)
+                total += self.cells(node)
+                if total >= least:
+                    break
             touched = around
             has_fill = price[0 if by_fill else 1] > 0
             for i in _members(around):
-                near[i] = (near[i] | around) & ~(1 << i | 1 << chosen)
+                left[i] = (left[i] | around) & ~(1 << i | 1 << chosen)
                 if has_fill:
-                    touched |= near[i]
+                    touched |= left[i]
             for i in _members(touched):
-                renewed = self._price(near, i, ranks, by_fill)
+                renewed = self._price(left, i, ranks, by_fill)
                 if renewed != prices[i]:
                     prices[i] = renewed
                     heappush(heap, (renewed, i))
-        return found
+        return found, total
 
-    def _price(self, near: Sequence[Bits], vertex: int, ranks: Sequence[int], by_fill: bool) -> Price:
-        around = near[vertex]
-        key = (vertex, around)
-        missing = sum((around & ~near[i]).bit_count() - 1 for i in _members(around)) // 2
-        cells = self._known.get(key) or self._known.setdefault(key, self._cells(around | 1 << vertex))
+    def _price(self, left: dict[int, Bits], vertex: int, ranks: Sequence[int], by_fill: bool) -> Price:
+        around = left[vertex]
+        missing = sum((around & ~left[i]).bit_count() - 1 for i in _members(around)) // 2
+        cells = self.cells(around | 1 << vertex)
         return (missing, cells, ranks[vertex]) if by_fill else (cells, missing, ranks[vertex])
 
-    def _cells(self, mask: Bits) -> int:
-        sizes = self.domain.sizes
-        return prod(sizes[i] for i in _members(mask))
+
+_Near = Sequence[Bits] | dict[int, Bits]
+
+
+class _Peeled:
+    """The vertices that can be eliminated without any fill-in, in an order in which they can, and what is left.
+
+    Attributes:
+        core: what is left.
+        maximal: the cliques that go with the peeled vertices: those of the graph that no other of them contains.
+        costs: for each vertex the cells of its maximal clique, 0 where it has none.
+        cost: their sum.
+    """
+
+    def __init__(self, graph: Triangulation, near: _Near, among: Bits) -> None:
+        self.core = among
+        self.maximal: list[Bits] = []
+        self.costs = [0] * len(graph.domain)
+        self.cost = 0
+        self._node: dict[int, Bits] = {}
+        self._holding: dict[int, list[tuple[int, Bits]]] = {}
+        waiting, renewed = among, 0
+        while waiting:
+            # In turns, the outermost first: so few vertices wait for one and the same.
+            for vertex in _members(waiting):
+                around = near[vertex] & self.core
+                if self.core >> vertex & 1 and _all_know(near, around):
+                    self._peel(graph, vertex, around)
+                    renewed |= around
+            waiting, renewed = renewed & self.core, 0
+
+    def _peel(self, graph: Triangulation, vertex: int, around: Bits) -> None:
+        low = 1 << vertex
+        self.core ^= low
+        node = around | low
+        if not self.covers(node):
+            self.maximal.append(node)
+            self.costs[vertex] = graph.cells(node)
+            self.cost += self.costs[vertex]
+        self._node[vertex] = node
+        for i in _members(node):
+            self._holding.setdefault(i, []).append((vertex, node))
+
+    @cached_property
+    def after(self) -> dict[int, Bits]:
+        """For each vertex itself and all that wait for it to be peeled, with those of the core that they know."""
+        found = {vertex: 1 << vertex for vertex in _members(self.core)}
+        for vertex, node in reversed(self._node.items()):
+            held = node
+            for i in _members(node & ~(1 << vertex)):
+                held |= found[i]
+            found[vertex] = held
+        return found
+
+    def covers(self, mask: Bits, *, outside: Bits = 0) -> bool:
+        """Whether a clique of a vertex that was peeled off contains the mask; of one outside of a set."""
+        lowest = (mask & -mask).bit_length() - 1
+        held = self._holding.get(lowest, ())
+        return any(mask & ~node == 0 and not outside >> vertex & 1 for vertex, node in held)
+
+    def kept(self, masks: Iterable[Bits]) -> list[Bits]:
+        """Returns those that no clique of a peeled vertex contains."""
+        return [mask for mask in masks if not self.covers(mask)]
+
+
+def _all_know(near: _Near, around: Bits) -> bool:
+    """Whether all of these vertices are one another's neighbours."""
+    return all(not around & ~(near[i] | 1 << i) for i in _members(around))
+
+
+def _parts(near: _Near, among: Bits) -> list[Bits]:
+    """Returns the connected parts."""
+    found = []
+    while among:
+        part = reached = among & -among
+        while reached:
+            vertex = (reached & -reached).bit_length() - 1
+            reached ^= 1 << vertex
+            fresh = near[vertex] & among & ~part
+            part |= fresh
+            reached |= fresh
+        found.append(part)
+        among &= ~part
+    return found
 
 
 def _members(mask: Bits) -> Iterator[int]:

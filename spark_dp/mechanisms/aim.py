@@ -26,6 +26,7 @@ from spark_dp.mechanisms.protocol import (
     planned_measurements,
     planned_selection,
 )
+from spark_dp.mechanisms.wide import require_choosable
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.measurement import Measurement
@@ -108,6 +109,7 @@ class AIM:
         """Plans the one-way marginals and the rounds: of these there are about twice as many as columns."""
         columns = one_way_cliques(domain, rho=rho, max_cells=max_cells, zeros=zeros)
         candidates = countable_candidates(workload, max_cells, zeros)
+        require_choosable(self.name, domain, candidates, 2 * len(domain))
         one_way = rho * self.shares.one_way if candidates else rho
         queries = list(planned_measurements(f"{self.name}/one-way", domain, columns, one_way, contribution))
         if candidates:
@@ -156,16 +158,18 @@ class AIM:
         importance = importances(plan.workload, candidates)
         each = plan.rho * (1 - self.shares.one_way) / (self.shares.rounds_per_column * len(plan.domain))
         fitted = estimate(plan.domain, found, max_cells=plan.max_cells, tolerance=_ROUGH, zeros=plan.zeros)
-        number = 0
+        number, cells_with = 0, dict[Clique, int]()
         while curator.remaining > end:
             number += 1
             name, left = f"{self.name}/round-{number}", curator.remaining - end
             each = left if left < 2 * each else each
             sigma = noise_of(1, each * (1 - self.shares.selection), plan.contribution)
             used = 1 - (left - each) / plan.rho
-            asked = _candidates(plan, importance, fitted, found, sigma, int(plan.max_cells * used))
+            asked = _candidates(
+                plan, importance, fitted, found, sigma, int(plan.max_cells * used), cells_with
+            )
             if not asked:
-                asked = _candidates(plan, importance, fitted, found, sigma, plan.max_cells)
+                asked = _candidates(plan, importance, fitted, found, sigma, plan.max_cells, cells_with)
             if not asked:
                 progress(f"{name}: no candidate is left that fits the model and is above its noise")
                 break
@@ -218,10 +222,14 @@ def _candidates(
     found: Sequence[Measurement],
     sigma: float,
     max_cells: int,
+    cells_with: dict[Clique, int],
 ) -> list[Candidate]:
     """Returns those with which the model keeps within max_cells, what it holds already among them.
 
     A candidate whose noise exceeds every error that there can be is left out, so that no large marginal is computed in vain.
+
+    Args:
+        cells_with: of the model with each candidate, as far as earlier rounds worked it out; renewed here.
     """
     held = [*(m.clique for m in found), *(zero.clique for zero in plan.zeros)]
     tree = GrowingTree(plan.domain, held)
@@ -233,7 +241,7 @@ def _candidates(
         clique
         for clique in importance
         if unprojected_noise(plan.domain.cells(clique), sigma) <= _HOPELESS * rows
-        and _fits(plan, tree, held, clique, max_cells)
+        and _fits(plan, tree, clique, max_cells, cells_with)
     ]
     marginals = fitted.model.marginals(allowed)
     return [
@@ -248,16 +256,18 @@ def _candidates(
 
 
 def _fits(
-    plan: MechanismPlan, tree: GrowingTree, held: Sequence[Clique], clique: Clique, max_cells: int
+    plan: MechanismPlan, tree: GrowingTree, clique: Clique, max_cells: int, cells_with: dict[Clique, int]
 ) -> bool:
     """Whether the model may grow by the clique; one that it holds already is free of the round's limit.
 
-    A clique within the tree adds edges that elimination had filled in, after which another order may be found.
+    The model only grows, and so what did not fit an earlier one is not sized again until the limit allows for that much.
     """
-    cells = tree.cells_with(clique)
-    if cells > tree.cells:
-        return cells <= max_cells
-    return GrowingTree(plan.domain, (*held, clique)).cells <= plan.max_cells
+    if tree.holds(clique):
+        return tree.rebuilt_with(clique) <= plan.max_cells
+    if cells_with.get(clique, 0) > max_cells:
+        return False
+    cells_with[clique] = tree.cells_with(clique)
+    return cells_with[clique] <= max_cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

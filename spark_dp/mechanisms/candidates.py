@@ -18,7 +18,10 @@ MOST_CANDIDATES: Final = 20_000
 """Cliques that are considered; of wider workloads the largest degrees are left out."""
 
 COUNTED_CELLS: Final = 4
-"""Cells of all countable cliques together, in multiples of the model's size."""
+"""Cells of all countable cliques of three or more columns together, in multiples of the model's size."""
+
+COUNTED_PAIRS: Final = 16
+"""Cells of all countable pairs together, in multiples of the model's size: pairs are what a wide table has."""
 
 
 def countable_candidates(
@@ -28,7 +31,7 @@ def countable_candidates(
 
     Left out are cliques with which no model of max_cells could be made, the largest degrees of
     which there would be more than MOST_CANDIDATES, and the largest cliques where the counts of all would be
-    COUNTED_CELLS times the model. A function of declared sizes alone.
+    COUNTED_CELLS times the model, or COUNTED_PAIRS times for pairs. A function of declared sizes alone.
     """
     domain = workload.domain
     model_cells = cells_of_models(domain, zeros)
@@ -42,12 +45,14 @@ def countable_candidates(
         if not below:
             break
         found += [clique for clique in below if fits(clique)]
-    left, kept = COUNTED_CELLS * max_cells, set()
-    for clique in sorted(found, key=domain.cells):
-        left -= domain.cells(clique)
-        if left < 0:
-            break
-        kept.add(clique)
+    kept: set[Clique] = set()
+    for pairs, limit in ((True, COUNTED_PAIRS), (False, COUNTED_CELLS)):
+        left = limit * max_cells
+        for clique in sorted((c for c in found if (len(c) == 2) == pairs), key=domain.cells):
+            left -= domain.cells(clique)
+            if left < 0:
+                break
+            kept.add(clique)
     return tuple(clique for clique in found if clique in kept)
 
 

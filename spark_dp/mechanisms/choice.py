@@ -156,6 +156,7 @@ class _Build:
         """Adds the clique, unless the model would become too large."""
         if self._tree.cells_with(clique) > self._situation.max_cells:
             return False
+        # A clique within the tree adds edges that elimination had filled in, after which another order may be found.
         grown = GrowingTree(self._situation.domain, (*self._held, clique))
         if grown.cells > self._situation.max_cells:
             return False

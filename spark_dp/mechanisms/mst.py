@@ -22,6 +22,7 @@ from spark_dp.mechanisms.protocol import (
     planned_measurements,
     planned_selection,
 )
+from spark_dp.mechanisms.wide import require_choosable
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.measurement import Measurement
@@ -103,6 +104,7 @@ class MST:
         columns = one_way_cliques(domain, rho=rho, max_cells=max_cells, zeros=zeros)
         pairs = _candidates(domain, workload, max_cells, zeros)
         edges = _largest_forest(domain, pairs, zeros)
+        require_choosable(self.name, domain, pairs, edges)
         one_way = rho * self.shares.one_way if edges else rho
         queries = list(planned_measurements(f"{self.name}/one-way", domain, columns, one_way, contribution))
         if edges:

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.estimation import Estimate, estimate
+from spark_dp.graphical.model import GraphicalModel
 from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.candidates import Overlaps, countable_candidates
@@ -179,10 +180,7 @@ class OneShot:
             return
         some = noise_of(max(len(domain) // 2, 1), query.rho / self.shares.score, plan.contribution)
         worth = [c for c in query.cliques if unprojected_noise(domain.cells(c), some) <= _HOPELESS * rows]
-        marginals = model.marginals(worth)
-        candidates = [Candidate(clique=c, estimate=marginals[c]) for c in worth]
-        distances = _score(curator, query, domain, candidates, curator.remaining - query.rho, progress)
-        profiles = {d.clique: Profile.of(marginals[d.clique]) for d in distances if d.clique in marginals}
+        distances, profiles = _score(curator, query, model, worth, curator.remaining - query.rho, progress)
         precisions: dict[Clique, float] = {}
         for measured in found:
             earlier = precisions.get(measured.clique, 0.0)
@@ -229,35 +227,43 @@ def _sizes(choice: Choice, profiles: dict[Clique, Profile]) -> dict[Clique, floa
 def _score(
     curator: Curator,
     query: PlannedQuery,
-    domain: Domain,
-    candidates: Sequence[Candidate],
+    model: GraphicalModel,
+    candidates: Sequence[Clique],
     until: Fraction,
     progress: Progress,
-) -> list[NoisyDistance]:
+) -> tuple[list[NoisyDistance], dict[Clique, Profile]]:
     """Scores candidates, as many at a time as a specification should hold, down to `until`.
 
     In parts of the budget by their numbers all get the noise of one joint query. A replay takes the
-    stored queries, so that the loop follows what was spent and not what would be asked today.
+    stored queries, so that the loop follows what was spent and not what would be asked today. The model's marginals are
+    made for one batch at a time, and only how their rows are spread is kept of them.
     """
-    batches = _batches(domain, candidates)
+    batches = _batches(model.domain, candidates)
     found: list[NoisyDistance] = []
+    profiles: dict[Clique, Profile] = {}
     place = 0
     while candidates and curator.remaining > until:
         batch = batches[min(place, len(batches) - 1)]
         last = place >= len(batches) - 1
         share = curator.remaining - until if last else query.rho * len(batch) / len(candidates)
         place += 1
-        found += curator.score(f"{query.name}-{place}", batch, rho=share)
+        marginals = model.marginals(batch)
+        scored = curator.score(
+            f"{query.name}-{place}", [Candidate(clique=c, estimate=marginals[c]) for c in batch], rho=share
+        )
+        marginals |= model.marginals([d.clique for d in scored if d.clique not in marginals])
+        profiles |= {d.clique: Profile.of(marginals[d.clique]) for d in scored}
+        found += scored
     if found:
         progress(f"{query.name}: {len(found)} candidates, noise of {found[0].stddev:.4g} rows in each error")
-    return found
+    return found, profiles
 
 
-def _batches(domain: Domain, candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    batches: list[list[Candidate]] = []
+def _batches(domain: Domain, candidates: Sequence[Clique]) -> list[list[Clique]]:
+    batches: list[list[Clique]] = []
     held = 0
     for candidate in candidates:
-        cells = domain.cells(candidate.clique)
+        cells = domain.cells(candidate)
         if not batches or held + cells > SCORED_CELLS:
             batches.append([])
             held = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from spark_dp.mechanisms.protocol import PlannedQuery
 from spark_dp.pipeline.config_sections import ColumnUnit
@@ -21,6 +21,7 @@ from spark_dp.schema.describe import show
 WIDTH: Final = 110
 COLUMNS_SHOWN: Final = 40
 PAIRS_SHOWN: Final = 10
+PASSES_SHOWN: Final = 3
 NAMES_SHOWN: Final = 20
 _NAME: Final = 34
 
@@ -98,6 +99,7 @@ def _left(rho: float, epsilon: float, delta: float) -> str:
 def _questions(plan: RunPlan) -> Iterator[str]:
     domain, rho = plan.config.schema.domain, plan.rho
     yield _fact("mechanism", plan.mechanism.name if plan.reason is None else f"auto: {plan.reason}")
+    yield _fact("workload", _workload(plan.workload_facts()))
     yield ""
     yield f"  {'query':{_NAME}} {'asks':8} {'marginals':>10} {'cells':>13} {'share of ρ':>11} {'noise σ, rows':>14}"
     for name, query, times in _merged(plan.queries.queries):
@@ -110,6 +112,16 @@ def _questions(plan: RunPlan) -> Iterator[str]:
     for note in plan.queries.notes:
         yield ""
         yield from _wrapped(f"  {note}", "  ")
+
+
+def _workload(facts: dict[str, Any]) -> str:
+    groups = _many(facts["groups"], "group")
+    kind = {None: f"{groups} of columns that the configuration lists", 1: _many(facts["groups"], "column")}
+    what = kind.get(facts["degree"], f"all {groups} of {facts['degree']} columns")
+    if facts["degree"] == 2:
+        what = f"all {_many(facts['groups'], 'pair')} of columns"
+    because = "" if facts["reduced_because"] is None else f". {facts['reduced_because']}"
+    return f"{what}, {_many(facts['cells'], 'cell')}{because}"
 
 
 def _merged(queries: Sequence[PlannedQuery]) -> Iterator[tuple[str, PlannedQuery, int]]:
@@ -178,16 +190,25 @@ def _error_line(name: str, kind: str, error: ExpectedError, expected: ExpectedRo
 
 def _work(plan: RunPlan) -> Iterator[str]:
     memory, output = plan.memory, plan.output
-    passes = passes_of(plan.config)
-    yield _fact("passes", f"{len(passes)} over the table: {'; '.join(passes)}")
+    counting = len(plan.passes)
+    passes = passes_of(plan.config, counting)
+    said = "; ".join(passes if counting <= PASSES_SHOWN else passes_of(plan.config))
+    yield _fact("passes", f"{len(passes)} over the table: {said}")
+    parts = (
+        ""
+        if counting == 1
+        else f", in {counting} passes that fit the memory below; what is then measured of parts that could not be kept "
+        "takes a pass for each measurement"
+    )
     yield _fact(
         "counting",
-        f"{_many(len(plan.layout.kept), 'marginal')}, {_many(plan.layout.vector_cells, 'cell')}",
+        f"{_many(len(plan.layout.kept), 'marginal')}, {_many(plan.layout.vector_cells, 'cell')}{parts}",
     )
     yield _fact(
         "driver",
-        f"{_size(memory.driver)} (counts {_size(memory.driver_counts)}, noise {_size(memory.driver_noise)}, fit "
-        f"{_size(memory.driver_fit)}); allowed {_size(memory.driver_allowed)}, half of spark.driver.memory",
+        f"{_size(memory.driver)} (counts {_size(memory.driver_counts)}, comparing {_size(memory.driver_scores)}, noise "
+        f"{_size(memory.driver_noise)}, fit {_size(memory.driver_fit)}); allowed {_size(memory.driver_allowed)}, "
+        "half of spark.driver.memory",
     )
     tasks = "1 task" if memory.tasks == 1 else f"{memory.tasks} tasks"
     yield _fact(
@@ -195,9 +216,10 @@ def _work(plan: RunPlan) -> Iterator[str]:
         f"{_size(memory.executor_counts)} for counts, with {tasks} at once; allowed "
         f"{_size(memory.executor_allowed)}, half of spark.executor.memory",
     )
+    bound = " where that much is worth its noise: most models are far smaller" if memory.model_is_open else ""
     yield _fact(
         "model",
-        f"at most {memory.model_cells:,} cells ({_size(8 * memory.model_cells)}); mechanism.max_model_mb allows "
+        f"at most {memory.model_cells:,} cells ({_size(8 * memory.model_cells)}){bound}; mechanism.max_model_mb allows "
         f"{plan.model_cells:,}",
     )
     rows = "as many rows as the noisy total says" if output.rows is None else f"{output.rows:,} rows"

@@ -25,7 +25,7 @@ from spark_dp.evaluation.results import FORMAT, Evaluation, OfTables, Statistic
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
 from spark_dp.pipeline.inputs import OpenedInput, contribution_of
-from spark_dp.pipeline.plan_resources import COUNT_BYTES, USABLE, memory_of, task_slots
+from spark_dp.pipeline.plan_resources import USABLE, memory_of, task_slots
 from spark_dp.schema.domain import Clique
 from spark_dp.schema.table import TableSchema
 from spark_dp.spark.counting import count_rows_of, sums_of
@@ -33,6 +33,7 @@ from spark_dp.spark.encode import RowReader
 from spark_dp.spark.histograms import COVER_CELLS, CountingLayout, counting_layout, split_vector
 from spark_dp.spark.numbers import numbers_of
 from spark_dp.spark.packing import Transport
+from spark_dp.spark.pass_plan import COUNT_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -16,7 +16,15 @@ from spark_dp.privacy.composition import Accounting
 FORMAT = 1
 
 
-def promise_of(config: RunConfig, run_id: str, accounting: Accounting, rho: Fraction) -> dict[str, Any]:
+def promise_of(
+    config: RunConfig,
+    run_id: str,
+    accounting: Accounting,
+    rho: Fraction,
+    *,
+    mechanism: str,
+    reason: str | None,
+) -> dict[str, Any]:
     """States the promise of a run: JSON-able, and nothing exact about the table in it.
 
     Guarantees: made of the configuration, the account's accounting and a random run id alone.
@@ -25,6 +33,8 @@ def promise_of(config: RunConfig, run_id: str, accounting: Accounting, rho: Frac
         config: of the run.
         run_id: random.
         accounting, rho: what the run had reserved, and in what.
+        mechanism: the one that asked.
+        reason: why it was chosen, where the configuration says auto; else None.
     """
     privacy, unit = config.privacy, config.privacy.unit
     spent = f"({float(privacy.budget.epsilon)!r}, {float(privacy.budget.delta)!r})-differential privacy"
@@ -38,7 +48,9 @@ def promise_of(config: RunConfig, run_id: str, accounting: Accounting, rho: Frac
         "unit": unit.label,
         "max_rows_per_unit": unit.max_rows,
         "neighbours": privacy.neighbours.value,
-        "mechanism": config.mechanism.name,
+        "mechanism": mechanism,
+        "mechanism_asked_for": config.mechanism.name,
+        **({} if reason is None else {"mechanism_reason": reason}),
         "accounting": promise_facts(config, accounting, rho),
         "promise": f"{spent} for tables that differ in {whom}, {change}.",
         **({"learned": steps} if steps else {}),

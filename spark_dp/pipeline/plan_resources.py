@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from spark_dp.graphical.junction_tree import build_junction_tree
+from spark_dp.mechanisms.oneshot import SCORED_CELLS
 from spark_dp.mechanisms.protocol import MechanismPlan
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import Bounding, ColumnUnit
 from spark_dp.pipeline.config_tree import refuse
 from spark_dp.pipeline.expected_error import ExpectedRows
 from spark_dp.pipeline.inputs import PLAIN_FILES
-from spark_dp.spark.counting import sums_of
 from spark_dp.spark.generate import CHUNK_ROWS, tasks_of
 from spark_dp.spark.histograms import CountingLayout
+from spark_dp.spark.pass_plan import COUNT_BYTES, CountingRoom
 
-COUNT_BYTES: Final = 8
 USABLE: Final = 0.5
 """The share of declared memory that counts may take."""
 
 FIT_COPIES: Final = 10
 """Copies of the model's tables that its fit holds at most, measured as 8 to 9 on models of 50,000 to 2 million cells."""
+
+COMPARED_COPIES: Final = 5
+"""Copies of compared estimates at most: in floats, in fixed point, stored, counted, and their difference."""
 
 _SUFFIX = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -34,16 +37,19 @@ class Memory:
     """Memory in bytes, at most about, besides what Python and Spark themselves take.
 
     Attributes:
-        driver_counts: the sums of counts that arrive, and their sum.
+        driver_counts: the sums of counts that arrive in one pass, and their sum.
+        driver_scores: estimates that are compared with counts at a time.
         driver_noise: noisy marginals, and the draws of the largest of them.
         driver_fit: the model while it is fitted.
         executor_counts: counts on an executor with all its tasks at work.
         tasks: that an executor runs at once, as far as the settings say.
         driver_allowed, executor_allowed: half of spark.<role>.memory.
         model_cells: cells that the model may have, by the mechanism and by max_model_mb.
+        model_is_open: whether that is the limit alone: what is worth measuring decides, and is not known.
     """
 
     driver_counts: int
+    driver_scores: int
     driver_noise: int
     driver_fit: int
     executor_counts: int
@@ -51,26 +57,40 @@ class Memory:
     driver_allowed: int
     executor_allowed: int
     model_cells: int
+    model_is_open: bool
 
     @property
     def driver(self) -> int:
-        return self.driver_counts + self.driver_noise + self.driver_fit
+        """The most at a time: models are fitted after the counts were taken, and while they are kept."""
+        return self.driver_counts + self.driver_scores + self.driver_noise + self.driver_fit
+
+    @property
+    def without_model(self) -> int:
+        """The same but for the model, which may be as small as its columns."""
+        return self.driver_counts + self.driver_scores
 
     @classmethod
-    def of(cls, config: RunConfig, queries: MechanismPlan, layout: CountingLayout) -> Memory:
-        """Works it out from declared sizes."""
-        tasks = task_slots(config.spark)
+    def of(cls, room: CountingRoom, queries: MechanismPlan, passes: Sequence[CountingLayout]) -> Memory:
+        """Works it out from declared sizes.
+
+        Args:
+            room: what counts may take.
+            queries: the mechanism's plan.
+            passes: over the table, one layout each.
+        """
         model_cells = _largest_model(queries)
         measured = max(map(queries.domain.cells, queries.countable), default=0)
         return cls(
-            driver_counts=COUNT_BYTES * layout.vector_cells * (sums_of(layout) + 1),
+            driver_counts=max(map(room.driver_bytes, passes)),
+            driver_scores=compared_bytes(queries),
             driver_noise=COUNT_BYTES * (model_cells + min(measured, model_cells)),
             driver_fit=COUNT_BYTES * model_cells * FIT_COPIES,
-            executor_counts=COUNT_BYTES * layout.task_cells * tasks,
-            tasks=tasks,
-            driver_allowed=int(memory_of(config.spark, "driver") * USABLE),
-            executor_allowed=int(memory_of(config.spark, "executor") * USABLE),
+            executor_counts=max(map(room.executor_bytes, passes)),
+            tasks=room.tasks,
+            driver_allowed=room.driver,
+            executor_allowed=room.executor,
             model_cells=model_cells,
+            model_is_open=_is_open(queries),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -115,8 +135,33 @@ class OutputSize:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def passes_of(config: RunConfig) -> tuple[str, ...]:
-    """Says which times the table is read to measure it, in order."""
+def compared_bytes(queries: MechanismPlan) -> int:
+    """Returns what estimates take on the driver while they are compared with counts."""
+    compared = [
+        min(SCORED_CELLS, cells) if query.kind == "score" else cells
+        for query in queries.queries
+        if query.kind != "measure"
+        for cells in [sum(map(queries.domain.cells, query.cliques))]
+    ]
+    return COUNT_BYTES * max(compared, default=0) * COMPARED_COPIES
+
+
+def room_of(config: RunConfig) -> CountingRoom:
+    """Returns the memory that counts may take, by the settings of Spark."""
+    return CountingRoom(
+        driver=int(memory_of(config.spark, "driver") * USABLE),
+        executor=int(memory_of(config.spark, "executor") * USABLE),
+        tasks=task_slots(config.spark),
+    )
+
+
+def passes_of(config: RunConfig, counting: int = 1) -> tuple[str, ...]:
+    """Says which times the table is read to measure it, in order.
+
+    Args:
+        config: of the run.
+        counting: passes that count marginals, as planned.
+    """
     unit, source = config.privacy.unit, config.input
     steps = []
     if isinstance(unit, ColumnUnit):
@@ -124,7 +169,8 @@ def passes_of(config: RunConfig) -> tuple[str, ...]:
         if unit.bounding is Bounding.SAMPLE:
             what += "; the encoded rows are kept by Spark, shuffled by unit and sampled"
         steps.append(what)
-    steps = [*private_passes(config), *steps, "every marginal is counted"]
+    counted = [f"part {i} of {counting} of the marginals is counted" for i in range(1, counting + 1)]
+    steps = [*private_passes(config), *steps, *(counted if counting > 1 else ["every marginal is counted"])]
     if source.table is not None or source.format not in PLAIN_FILES:
         changed = "the rows are fingerprinted, for a table without a list of files"
         steps = [f"{changed}: before", *steps, f"{changed}: after"]
@@ -174,6 +220,13 @@ def _chunks(rows: int) -> int:
     return math.ceil(rows / CHUNK_ROWS)
 
 
+def _is_open(queries: MechanismPlan) -> bool:
+    """Whether any set of marginals may be chosen, and not a forest of pairs alone."""
+    return any(len(clique) > 2 for clique in queries.countable) or any(
+        query.kind == "score" for query in queries.queries
+    )
+
+
 def _largest_model(queries: MechanismPlan) -> int:
     """Returns how many cells the model may have: all columns, and as many of the largest pairs as may be chosen.
 
@@ -182,7 +235,7 @@ def _largest_model(queries: MechanismPlan) -> int:
     """
     domain = queries.domain
     kinds = [query.kind for query in queries.queries]
-    if any(len(clique) > 2 for clique in queries.countable) or "score" in kinds:
+    if _is_open(queries):
         return min(queries.max_cells, domain.cells(domain))
     edges = kinds.count("select")
     sizes = {clique: domain.cells(clique) for clique in queries.countable if len(clique) > 1}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
+from spark_dp.mechanisms.candidates import COUNTED_PAIRS
 from spark_dp.mechanisms.protocol import MechanismPlan
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit, UnitNulls
@@ -125,7 +126,19 @@ def size_warnings(
     wanted = queries.workload.pair_weights()
     countable = set(queries.countable)
     if any(len(clique) > 1 for clique in countable):
-        left = [pair for pair in combinations(domain, 2) if pair in wanted and pair not in countable]
+        missing = [pair for pair in combinations(domain, 2) if pair in wanted and pair not in countable]
+        alone = sum(domain.sizes)
+        left = [
+            pair
+            for pair in missing
+            if domain.cells(pair) + alone - sum(domain.shape(pair)) > queries.max_cells
+        ]
+        if len(missing) > len(left):
+            yield (
+                f"{len(missing) - len(left):,} of the workload's pairs, the largest, are not looked at: all pairs have "
+                f"together more than {COUNTED_PAIRS} times the cells that the model may have ({queries.max_cells:,}). Use "
+                "fewer bins or values, name the pairs that matter in mechanism.workload, or raise mechanism.max_model_mb."
+            )
         if left:
             largest = max(left, key=domain.cells)
             yield (
@@ -137,7 +150,13 @@ def size_warnings(
         ("driver", memory.driver, memory.driver_allowed),
         ("executor", memory.executor_counts, memory.executor_allowed),
     ):
-        if needed > allowed:
+        if role == "driver" and memory.model_is_open and memory.without_model <= allowed < needed:
+            yield (
+                f"The driver may need up to {needed / 1e6:,.0f} MB if the model grows to all that mechanism.max_model_mb "
+                f"allows, and half of spark.driver.memory is {allowed / 1e6:,.0f} MB. Most models are far smaller: what is "
+                "worth its noise decides. To be sure, lower mechanism.max_model_mb or raise spark.driver.memory."
+            )
+        elif needed > allowed:
             yield (
                 f"The {role} may need {needed / 1e6:,.0f} MB, and half of spark.{role}.memory is {allowed / 1e6:,.0f} MB: "
                 f"raise spark.{role}.memory, or use fewer bins or values."

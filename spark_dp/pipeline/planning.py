@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import comb
 from typing import Any, Final
 
 from spark_dp.errors import ConfigurationError, DomainTooLargeError
@@ -12,6 +13,7 @@ from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.automatic import AUTO, Advice, advise
 from spark_dp.mechanisms.catalog import mechanism_named
 from spark_dp.mechanisms.protocol import Mechanism, MechanismPlan
+from spark_dp.mechanisms.wide import Degree, cells_of_degree
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit
@@ -22,7 +24,7 @@ from spark_dp.pipeline.plan_account import Standing, standing_of
 from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_of
 from spark_dp.pipeline.plan_constraints import constraint_warnings, zeros_of
 from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
-from spark_dp.pipeline.plan_resources import COUNT_BYTES, Memory, OutputSize, passes_of
+from spark_dp.pipeline.plan_resources import Memory, OutputSize, compared_bytes, passes_of, room_of
 from spark_dp.pipeline.plan_warnings import (
     account_warnings,
     noise_warnings,
@@ -31,6 +33,7 @@ from spark_dp.pipeline.plan_warnings import (
 )
 from spark_dp.privacy.composition import Accounting
 from spark_dp.spark.histograms import CountingLayout, counting_layout
+from spark_dp.spark.pass_plan import COUNT_BYTES, CountingRoom, planned_passes
 
 MOST_PAIRS: Final = 5_000
 """Pairs that the facts of a plan list, the worst ones; 100 columns have 4,950."""
@@ -47,7 +50,10 @@ class RunPlan:
         queries: what it will ask, with costs and noise; where steps learn the domain, of the largest that may come of them.
         steps: that learn what the schema leaves open, before it asks.
         accounting: in what it is charged: the account's.
-        layout: what one pass counts.
+        degree: of the workload, where it is given by one.
+        layout: what is counted.
+        passes: what each counting pass over the table counts; one pass wherever that fits.
+        room: the memory that counts may take.
         model_cells: cells that `mechanism.max_model_mb` allows the model.
         memory: that it takes at most about.
     """
@@ -58,7 +64,10 @@ class RunPlan:
     queries: MechanismPlan
     steps: tuple[PrivateStep, ...]
     accounting: Accounting
+    degree: Degree | None
     layout: CountingLayout
+    passes: tuple[CountingLayout, ...]
+    room: CountingRoom
     model_cells: int
     memory: Memory
 
@@ -66,6 +75,11 @@ class RunPlan:
     def rho(self) -> Fraction:
         """What all queries together may cost, private steps included."""
         return self.queries.rho / (1 - learned_share(self.config.privacy, self.config.private))
+
+    @property
+    def held_cells(self) -> int:
+        """Cells of counts that the driver may keep beside those of the latest pass."""
+        return (self.memory.driver_allowed - self.memory.driver_counts) // COUNT_BYTES
 
     @property
     def expected(self) -> ExpectedRows:
@@ -110,6 +124,7 @@ class RunPlan:
             private_steps: what is learned before, each with name, learns, share, rho, stddev, of, delta, threshold.
             columns: each with name, type and what `ExpectedError.facts` has, worst first.
             pairs: those that may be measured, worst first, at most MOST_PAIRS; pairs_planned counts all.
+            workload: groups, cells and columns of each (None where a list is given), and why fewer than asked, or null.
             marginals_counted, cells_counted, passes: of the counting, in order.
             max_model_cells: that mechanism.max_model_mb allows.
             memory: bytes, see `Memory`; driver_bytes and executor_bytes are the counts alone.
@@ -154,9 +169,10 @@ class RunPlan:
             ],
             "pairs": [e.facts() for e in pairs[:MOST_PAIRS]],
             "pairs_planned": len(pairs),
+            "workload": self.workload_facts(),
             "marginals_counted": len(self.queries.countable),
             "cells_counted": self.layout.vector_cells,
-            "passes": list(passes_of(self.config)),
+            "passes": list(passes_of(self.config, len(self.passes))),
             "driver_bytes": self.memory.driver_counts,
             "executor_bytes": self.memory.executor_counts,
             "memory": self.memory.facts(),
@@ -164,6 +180,20 @@ class RunPlan:
             "output": self.output.facts(),
             "warnings": self.warnings(standing),
             "notes": self.notes(),
+        }
+
+    def workload_facts(self) -> dict[str, Any]:
+        """Returns what should be good, JSON-able."""
+        domain, degree = self.config.schema.domain, self.degree
+        if degree is None:
+            cliques = [clique for clique, _ in self.config.mechanism.workload.cliques]
+            cells = sum(map(domain.cells, cliques))
+            return {"degree": None, "groups": len(cliques), "cells": cells, "reduced_because": None}
+        return {
+            "degree": degree.taken,
+            "groups": comb(len(domain), degree.taken),
+            "cells": cells_of_degree(domain, degree.taken),
+            "reduced_because": degree.reason,
         }
 
     def notes(self) -> list[str]:
@@ -215,10 +245,11 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     domain = config.schema.domain
     model_cells = int(config.mechanism.max_model_mb * 1_000_000 / COUNT_BYTES)
     chosen = config.mechanism.workload
+    degree = None if chosen.degree is None else Degree.of(domain, chosen.degree)
     workload = (
-        Workload.of_degree(domain, chosen.degree)
-        if chosen.degree is not None
-        else Workload.of_cliques(domain, chosen.cliques)
+        Workload.of_cliques(domain, chosen.cliques)
+        if degree is None
+        else Workload.of_degree(domain, degree.taken)
     ).favouring(config.mechanism.targets)
     zeros = zeros_of(config.schema, model_cells)
     advice = _advice(config, workload, rho, model_cells, zeros)
@@ -237,7 +268,9 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         max_cells=model_cells,
         zeros=zeros,
     )
-    layout = counting_layout(queries.countable, domain)
+    layout, room = counting_layout(queries.countable, domain), room_of(config)
+    beside = replace(room, driver=max(room.driver - compared_bytes(queries), room.driver // 4))
+    passes = (layout,) if room.holds(layout) else planned_passes(queries.countable, layout, beside)
     plan = RunPlan(
         config=config,
         mechanism=mechanism,
@@ -245,9 +278,12 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         queries=with_selections_of(queries, accounting),
         steps=private_steps(config, rho),
         accounting=accounting,
+        degree=degree,
         layout=layout,
+        passes=passes,
+        room=room,
         model_cells=model_cells,
-        memory=Memory.of(config, queries, layout),
+        memory=Memory.of(room, queries, passes),
     )
     _require_fits(plan)
     return plan
@@ -286,6 +322,16 @@ def _require_fits(plan: RunPlan) -> None:
     if not plan.layout.kept:
         return
     largest = max(plan.layout.kept, key=domain.cells)
+    rounds = sum(1 for query in plan.queries.queries if query.kind == "select")
+    whole = plan.room.driver_bytes(plan.layout)
+    if len(plan.passes) > 1 and rounds and whole > memory.driver_allowed:
+        raise DomainTooLargeError(
+            f"Mechanism {plan.mechanism.name!r} looks at all counts in each of its rounds, which takes {whole / 1e6:,.0f} "
+            f"MB on the driver, and half of spark.driver.memory is {memory.driver_allowed / 1e6:,.0f} MB. Nothing was read "
+            "or spent. Write mechanism.name: oneshot or auto, which counts in passes that fit; or use fewer bins or values, "
+            "or a larger spark.driver.memory.",
+            field="mechanism.name",
+        )
     for role, needed, allowed in (
         ("driver", memory.driver_counts, memory.driver_allowed),
         ("executor", memory.executor_counts, memory.executor_allowed),

@@ -131,21 +131,26 @@ def _require_same_input(run: Run, identity: str) -> None:
         )
 
 
-def give_back(run: Run, account: RunAccount) -> None:
-    """A failure that answered nothing costs nothing. If the ledger cannot be asked, the reservation stands."""
+def give_back(run: Run, account: RunAccount) -> bool:
+    """A failure that answered nothing costs nothing. If the ledger cannot be asked, the reservation stands.
+
+    Returns:
+        Whether all that was reserved is given back.
+    """
     try:
         voided = account.void_if_unanswered()
     except TakenOverError:
-        return
+        return False
     except SparkDPError:
         run.progress.say("the reservation stands, for the ledger could not be asked; the same key resumes it")
-        return
+        return False
     with suppress(SparkDPError):  # the run has failed already, perhaps because nothing can be written here
         keep_head(run, account.head)
     if voided:
         run.progress.say("nothing was answered: what was reserved is given back")
         with suppress(SparkDPError):
             answers_of(run, account).remove()
+    return voided
 
 
 def answers_of(run: Run, account: RunAccount) -> Folder:

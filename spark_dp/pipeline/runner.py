@@ -144,5 +144,6 @@ def _say_plan(run: Run, planned: RunPlan) -> None:
     budget = run.config.privacy.budget
     run.progress.say(
         f"{planned.mechanism.name} for (ε, δ) = ({budget.epsilon:g}, {budget.delta:g}); "
-        f"{len(planned.layout.kept):,} marginals with {planned.layout.vector_cells:,} cells counted in one pass"
+        f"{len(planned.layout.kept):,} marginals with {planned.layout.vector_cells:,} cells counted in "
+        f"{'one pass' if len(planned.passes) == 1 else f'{len(planned.passes)} passes'}"
     )

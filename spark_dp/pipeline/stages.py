@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from spark_dp.errors import InputError
+from spark_dp.errors import InputError, SparkDPError
 from spark_dp.evaluation.results import Evaluation
 from spark_dp.graphical.estimation import estimate
 from spark_dp.graphical.model import GraphicalModel
@@ -74,6 +74,7 @@ from spark_dp.pipeline.resume import (
 )
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact, digest_of
+from spark_dp.pipeline.spent import say_what_stays_charged
 from spark_dp.privacy.curator import Curator
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.transcript import Transcript
@@ -145,6 +146,8 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
                 config.schema.domain,
                 planned.queries.countable,
                 lambda: opened.bounded_pass(account.run_id),
+                passes=planned.passes,  # one, or as many as the declared memory asks for
+                held_cells=planned.held_cells,
             ),
             account=account,  # what may be spent
             answers=answers,  # what was drawn: never drawn again
@@ -152,12 +155,20 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
             drawn=run.progress.meter("noise", "cells"),
         )
         measurements = planned.mechanism.measure(curator, planned.queries, say)
-    except Exception:
-        give_back(run, account)
+    except Exception as failure:
+        if not give_back(run, account) and isinstance(failure, SparkDPError):
+            say_what_stays_charged(failure)
         raise
     finally:
         opened.release()
-    statement = promise_of(config, account.run_id, account.accounting, account.rho)
+    statement = promise_of(
+        config,
+        account.run_id,
+        account.accounting,
+        account.rho,
+        mechanism=planned.mechanism.name,
+        reason=planned.reason,
+    )
     account.require_held()  # a driver that was taken over releases nothing
     made = run.directory.commit(
         MEASUREMENTS,

@@ -1,4 +1,4 @@
-"""Counting every marginal in one pass over the bounded rows.
+"""Counting every marginal in one pass over the bounded rows, or in a few where memory asks for it (`pass_plan`).
 
     bounded rows ──▶ one vector of counts a task ──▶ a few sums of vectors ──▶ one vector, driver memory only
 
@@ -32,6 +32,9 @@ PIECE_CELLS = 1 << 20
 MOST_SUMS = 8
 SUMMED_BYTES = 1 << 28
 """The driver receives at most 8 vectors, and fewer where they would take more than 256 MiB."""
+
+_NEIGHBOURS = 2
+"""Planned passes that a question about neighbouring marginals may touch; what touches more was chosen here and there."""
 
 PARTIAL = "slot int, piece int, cells binary, rows bigint, weight bigint, mark bigint"
 _FIELDS = pa.schema(
@@ -191,22 +194,35 @@ class MarginalPass:
 class SparkMarginals:
     """The exact marginals of a bounded table, counted by Spark. Its only reader is the curator.
 
-    The first question counts everything in `countable` in one pass; what else is asked is counted on demand.
+    The first question counts everything in `countable` in one pass, or, where that does not fit, the planned pass that
+    holds what was asked: as many passes' counts are kept as `held_cells` allows, the latest ones. What was not
+    planned, or lies in several passes that are kept no more, is counted on demand, by itself.
     The counts stay in this process's memory and are in no file, log, plan text or message. Where every answer
     is replayed, nothing is counted at all.
 
     Args:
         domain: declared.
         countable: what a mechanism may ask for.
-        prepare: bounds the table when it is first needed; the same pass each time it is called.
+        prepare: bounds the table when it is first needed, once for all passes.
+        passes: the planned passes over the table; one for all of `countable` where None.
+        held_cells: the most cells of counts that are kept beside those of the latest pass; None keeps all.
     """
 
     def __init__(
-        self, domain: Domain, countable: Sequence[Clique], prepare: Callable[[], MarginalPass]
+        self,
+        domain: Domain,
+        countable: Sequence[Clique],
+        prepare: Callable[[], MarginalPass],
+        *,
+        passes: Sequence[CountingLayout] | None = None,
+        held_cells: int | None = None,
     ) -> None:
         self._domain = domain
         self._countable = tuple(countable)
         self._prepare = prepare
+        self._passes = None if passes is None else tuple(passes)
+        self._held_cells = held_cells
+        self._table: MarginalPass | None = None
         self._vectors: list[tuple[CountingLayout, NDArray[np.int64]]] = []
 
     def __repr__(self) -> str:
@@ -219,20 +235,46 @@ class SparkMarginals:
             ContributionExceededError: the pass found other weights than the units' row counts allow.
             InputChangedError: the input changed since the start of the run.
         """
-        if not self._vectors:
-            self._vectors.append(self._run(self._countable))
-        missing = [c for c in cliques if not any(_holds(layout, c) for layout, _ in self._vectors)]
-        if missing:
-            self._vectors.append(self._run(missing))
         answers: dict[Clique, NDArray[np.int64]] = {}
-        for clique in cliques:
-            layout, vector = next((x, v) for x, v in self._vectors if _holds(x, clique))
-            answers.update(split_vector(vector, layout, [clique]))
+        self._answer(cliques, answers)
+        while missing := [clique for clique in cliques if clique not in answers]:
+            self._keep(self._next_pass(missing))
+            self._answer(missing, answers)
         return answers
 
-    def _run(self, cliques: Sequence[Clique]) -> tuple[CountingLayout, NDArray[np.int64]]:
-        layout = counting_layout(cliques, self._domain)
-        table = self._prepare()
+    def _answer(self, cliques: Sequence[Clique], answers: dict[Clique, NDArray[np.int64]]) -> None:
+        """Takes what is kept of the cliques out of it."""
+        for clique in cliques:
+            found = next(((x, v) for x, v in self._vectors if _holds(x, clique)), None)
+            if found is not None:
+                answers.update(split_vector(found[1], found[0], [clique]))
+
+    def _next_pass(self, missing: Sequence[Clique]) -> CountingLayout:
+        """Returns what to count next: the planned pass of the first that is missing, unless a pass for all that is missing
+        alone would do: marginals that were chosen here and there among many passes.
+        """
+        if self._passes is None:
+            self._passes = (counting_layout(self._countable, self._domain),)
+        planned = [next((x for x in self._passes if _holds(x, clique)), None) for clique in missing]
+        first = planned[0]
+        if first is not None and len({id(found) for found in planned}) <= _NEIGHBOURS:
+            return first
+        alone = counting_layout(missing, self._domain)
+        if first is None or alone.vector_cells <= max(x.vector_cells for x in self._passes):
+            return alone
+        return first
+
+    def _keep(self, layout: CountingLayout) -> None:
+        """Counts a layout; drops the oldest counts first where there would be too many."""
+        if self._held_cells is not None:
+            while self._vectors and sum(x.vector_cells for x, _ in self._vectors) > self._held_cells:
+                del self._vectors[0]
+        self._vectors.append(self._run(layout))
+
+    def _run(self, layout: CountingLayout) -> tuple[CountingLayout, NDArray[np.int64]]:
+        if self._table is None:
+            self._table = self._prepare()
+        table = self._table
         counted = table.run(layout)
         table.unchanged()
         totals = table.totals

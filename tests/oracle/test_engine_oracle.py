@@ -19,6 +19,7 @@ from spark_dp.graphical.junction_tree import GrowingTree, build_junction_tree
 from spark_dp.graphical.passes import Passes
 from spark_dp.graphical.sampling import SamplingPlan, sample
 from spark_dp.graphical.starts import first_potentials
+from spark_dp.graphical.triangulation import Triangulation
 from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.schema.domain import Domain
 
@@ -190,6 +191,21 @@ def test_a_growing_tree_foretells_at_least_the_size_of_the_tree_that_is_built(cl
     built = build_junction_tree(DOMAIN, [*cliques, candidate], max_cells=10**6)
     assert built.cells <= grown.cells_with(candidate)
     assert grown.cells == grown.cells_with(cliques[0])
+
+
+WIDER = Domain(tuple("abcdefghij"), (2, 5, 3, 1, 4, 2, 6, 3, 2, 7))
+FEW = [c for n in range(4) for c in combinations(WIDER.attributes, n)]
+
+
+@given(st.lists(st.sampled_from(FEW), max_size=14), st.lists(st.sampled_from(FEW), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_one_more_clique_costs_what_it_costs_from_scratch(cliques, candidates):
+    graph = Triangulation(WIDER, cliques)
+    for candidate in candidates:
+        scratch = Triangulation(WIDER, [*cliques, candidate])
+        exactly = sum(WIDER.cells(node) for node in scratch.nodes(restarts=0))
+        assert graph.cells_with(candidate) == exactly
+        assert sum(WIDER.cells(node) for node in scratch.nodes()) <= exactly
 
 
 def test_no_sampled_row_is_in_a_forbidden_cell():

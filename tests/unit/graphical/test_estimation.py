@@ -5,6 +5,7 @@ import pytest
 from support.noise import measurement, noisy_marginals
 
 from spark_dp.errors import ConfigurationError, DomainTooLargeError, InputError
+from spark_dp.graphical import fronts
 from spark_dp.graphical.estimation import estimate, estimated_total
 from spark_dp.graphical.model import GraphicalModel
 from spark_dp.graphical.zeros import StructuralZeros
@@ -28,9 +29,9 @@ def test_an_estimate_converges_and_proves_it(cliques, rows):
 def test_an_estimate_that_is_stopped_early_says_that_it_has_not_converged(cliques):
     domain = Domain(("a", "b", "c"), (9, 10, 11))
     measurements = noisy_marginals(domain, cliques, 300.0, 10.0, seed=1)
-    stopped = estimate(domain, measurements, max_cells=CELLS, max_iterations=2).convergence
+    stopped = estimate(domain, measurements, max_cells=CELLS, max_iterations=1).convergence
     assert not stopped.converged
-    assert stopped.iterations == 2
+    assert stopped.iterations == 1
     best = estimate(domain, measurements, max_cells=CELLS).convergence
     assert best.converged
     assert stopped.loss - best.loss <= stopped.gap
@@ -47,6 +48,38 @@ def test_small_domains_at_extreme_totals_and_noise_give_a_proper_model(sizes, ro
     estimated = estimate(domain, noisy_marginals(domain, cliques, rows, sigma, seed=3), max_cells=CELLS)
     require_proper(estimated.model)
     assert estimated.convergence.converged
+
+
+LONG = Domain(tuple(f"c{i:02}" for i in range(40)), tuple(3 + i % 5 for i in range(40)))
+SHAPES = {
+    "chain": [(f"c{i:02}", f"c{i + 1:02}") for i in range(39)],
+    "star": [("c00", f"c{i:02}") for i in range(1, 40)],
+    "tree": [(f"c{(i * i) % (i + 1):02}", f"c{i + 1:02}") for i in range(39)],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("sigma", [1.0, 300.0])
+def test_a_wide_tree_of_pairs_converges_in_a_handful_of_steps(shape, sigma):
+    random = np.random.default_rng(4)
+    cliques = [*SHAPES[shape], *[(a,) for a in LONG]]
+    noisy = [
+        measurement(c, 1e4 / LONG.cells(c) + random.normal(0, sigma, LONG.shape(c)), sigma) for c in cliques
+    ]
+    found = estimate(LONG, noisy, max_cells=CELLS).convergence
+    assert found.converged
+    assert found.iterations <= 10
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_elimination_and_conjugate_gradients_find_the_same_optimum(shape, monkeypatch):
+    random = np.random.default_rng(5)
+    noisy = [measurement(c, random.normal(40, 30, LONG.shape(c)), 30.0) for c in SHAPES[shape]]
+    exact = estimate(LONG, noisy, max_cells=CELLS, tolerance=1e-6).convergence
+    monkeypatch.setattr(fronts, "LARGEST_FRONT", 0)
+    rounds = estimate(LONG, noisy, max_cells=CELLS, tolerance=1e-5).convergence
+    assert exact.iterations <= rounds.iterations
+    assert -exact.gap <= rounds.loss - exact.loss <= rounds.gap
 
 
 def require_proper(model: GraphicalModel) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spark_dp.graphical.projected_noise import Profile
-from spark_dp.mechanisms.candidates import COUNTED_CELLS, Overlaps, countable_candidates
+from spark_dp.mechanisms.candidates import COUNTED_CELLS, COUNTED_PAIRS, Overlaps, countable_candidates
 from spark_dp.mechanisms.choice import Situation, shrunk
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.scoring import NoisyDistance
@@ -82,9 +82,13 @@ def test_noisy_distances_are_pulled_together_by_as_much_as_they_are_noise():
 
 def test_what_can_be_counted_keeps_within_a_multiple_of_the_model():
     domain = Domain(tuple("abcdefgh"), (50,) * 8)
-    found = countable_candidates(Workload.of_degree(domain, 3), 10_000)
+    found = countable_candidates(Workload.of_degree(domain, 3), 3_500)
     assert all(len(c) == 2 for c in found)
-    assert 0 < sum(map(domain.cells, found)) <= COUNTED_CELLS * 10_000
+    assert 0 < sum(map(domain.cells, found)) <= COUNTED_PAIRS * 3_500
+    assert len(found) < 28
+    cubes = countable_candidates(Workload.of_degree(domain, 3), 130_000)
+    assert sum(1 for c in cubes if len(c) == 2) == 28
+    assert 0 < sum(domain.cells(c) for c in cubes if len(c) == 3) <= COUNTED_CELLS * 130_000
     assert countable_candidates(Workload.of_degree(domain, 1), 10_000) == ()
 
 

@@ -107,7 +107,7 @@ def test_a_tenth_of_selecting_is_better_off_in_gaussian_dp_and_a_third_is_not(tm
 def test_plan_manifest_and_report_name_the_method_and_state_several_deltas(tmp_path, accounting, method):
     settings = config(tmp_path)
     plan = plan_run(settings, accounting=accounting)
-    statement = promise_of(settings, "5eed", accounting, plan.queries.rho)
+    statement = promise_of(settings, "5eed", accounting, plan.queries.rho, mechanism="mst", reason=None)
     generated = {"seed": 1, "partition_by": [], "schema": {}}
     manifest = json.loads(manifest_of(statement, rows=1, generated=generated, digest="d"))
     stated = manifest["privacy"]["accounting"]
@@ -159,7 +159,9 @@ def test_a_release_from_before_accountings_is_still_reported():
 
 def test_the_page_of_a_release_names_the_method_and_other_deltas(tmp_path):
     made = release()
-    proved = promise_of(config(tmp_path), "5eed", GAUSSIAN, GAUSSIAN.rho(4.0, 1e-6))["accounting"]
+    proved = promise_of(
+        config(tmp_path), "5eed", GAUSSIAN, GAUSSIAN.rho(4.0, 1e-6), mechanism="mst", reason=None
+    )["accounting"]
     shown = released_page(**made | {"statement": made["statement"] | {"accounting": proved}})
     assert GAUSSIAN_METHOD in shown
     assert "at δ = 1e-12" in shown

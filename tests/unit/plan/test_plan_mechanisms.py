@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from spark_dp.errors import DomainTooLargeError
 from spark_dp.pipeline.config import parse_config
 from spark_dp.pipeline.describe_plan import WIDTH, plan_lines
 from spark_dp.pipeline.planning import plan_run
@@ -69,6 +70,44 @@ def test_what_auto_goes_by_is_part_of_what_a_run_is(tmp_path):
 
     assert identity("mechanism.name=auto", "input.expected_rows=50") != identity("mechanism.name=auto")
     assert identity("mechanism.name=mst", "input.expected_rows=50") == identity("mechanism.name=mst")
+
+
+WIDE = "".join(f"  c{i:02}: {{type: integer, min: 0, max: 99}}\n" for i in range(100))
+
+
+def test_a_wide_table_is_planned_in_passes_that_fit_and_says_so(tmp_path):
+    plan = planned(tmp_path, "mechanism.name=auto", "mechanism.workload={degree: 3}", columns=WIDE)
+    facts, shown = plan.facts(), " ".join("\n".join(plan_lines(plan)).split())
+    assert plan.mechanism.name == "oneshot"
+    assert facts["cells_counted"] == 49_500_000
+    assert len(plan.passes) > 1
+    assert all(plan.room.holds(layout) for layout in plan.passes)
+    assert len(facts["passes"]) == len(plan.passes) + 1
+    assert f"in {len(plan.passes)} passes that fit" in shown
+    assert facts["workload"]["groups"] == 4950
+    assert "all 4,950 pairs of columns, 49,500,000 cells" in shown
+    assert "161,700 with 1.6e+11 cells" in shown
+    assert "most models are far smaller" in shown
+    warned = " ".join(plan.warnings(plan.standing()))
+    assert "Most models are far smaller" in warned
+    assert max(len(line) for part in plan_lines(plan) for line in part.splitlines()) <= WIDTH
+
+
+@pytest.mark.parametrize("name", ["mst", "aim"])
+def test_a_wide_table_is_no_table_for_rounds(tmp_path, name):
+    with pytest.raises(DomainTooLargeError, match="Nothing was read or spent"):
+        planned(tmp_path, f"mechanism.name={name}", columns=WIDE)
+
+
+def test_rounds_whose_counts_do_not_fit_the_driver_at_once_are_refused(tmp_path):
+    some = "".join(WIDE.splitlines(keepends=True)[:12])
+    assert len(planned(tmp_path, "spark.spark.driver.memory=2g", columns=some).passes) == 1
+    with pytest.raises(DomainTooLargeError, match="looks at all counts in each of its rounds"):
+        planned(tmp_path, "spark.spark.driver.memory=9m", columns=some)
+    assert (
+        len(planned(tmp_path, "spark.spark.driver.memory=9m", "mechanism.name=oneshot", columns=some).passes)
+        > 1
+    )
 
 
 def test_targets_weigh_what_holds_them(tmp_path):
