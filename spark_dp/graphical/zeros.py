@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.inference import Placement
 from spark_dp.graphical.junction_tree import JunctionTree, build_junction_tree
 from spark_dp.schema.domain import Attribute, Clique, Domain
-from spark_dp.schema.table import TableSchema
+
+if TYPE_CHECKING:  # the engine by itself needs no pyarrow
+    from spark_dp.schema.table import TableSchema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
