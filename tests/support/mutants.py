@@ -349,10 +349,12 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="answer not read back",
-        fault="a draw is used though another was persisted",
+        fault="a draw is released whatever the folder kept of it",
         file="spark_dp/privacy/transcript.py",
-        old="        self._account.mark_answered(record.ordinal, digest(content))\n        return values",
-        new="        self._account.mark_answered(record.ordinal, digest(content))\n        return drawn",
-        tests=(f"{TEST_CURATOR}::test_what_is_returned_was_read_back_from_the_folder",),
+        old="        values = self._read(record, persisted, digest(content))\n        self._account",
+        new="        values = drawn\n        self._account",
+        tests=(
+            f"{TEST_CURATOR}::test_an_answer_that_cannot_be_read_back_is_not_released_and_not_the_answer",
+        ),
     ),
 )
