@@ -45,9 +45,10 @@ class Mutant:
     new: str
     tests: tuple[str, ...]
 
-    @property
-    def needs_spark(self) -> bool:
-        return any(test.startswith(("tests/spark", "tests/e2e")) for test in self.tests)
+
+def needs_spark(test: str) -> bool:
+    """Whether a test starts a JVM, by where it lies."""
+    return test.startswith(("tests/spark", "tests/e2e"))
 
 
 _NOISE = """            exact = counts[clique]
