@@ -12,11 +12,12 @@ class Finding:
     """One claim of the product, and the most that attacks on it could prove.
 
     Attributes:
-        what: was attacked: 'measuring' or 'choosing'.
+        what: was attacked: 'measuring', 'choosing', 'scoring' or 'fitting'.
         mechanism: by its name in the catalog.
+        accounting: of the account: 'gaussian' or 'zcdp'.
         bounding: of units: 'weight' or 'sample'.
         max_rows: k.
-        claimed_mu: the promise as Gaussian-DP; None for a choice, which is none.
+        claimed_mu: the promise as Gaussian-DP; None for a choice in zCDP, of which none is made.
         proved_mu: no mu below it is true, with the stated confidence.
         claimed_epsilon: the promise, at `delta`.
         proved_epsilon: no epsilon below it is true.
@@ -27,6 +28,7 @@ class Finding:
 
     what: str
     mechanism: str
+    accounting: str
     bounding: str
     max_rows: int
     claimed_mu: float | None
@@ -54,6 +56,7 @@ class Finding:
 _COLUMNS = (
     "attacked",
     "mechanism",
+    "accounting",
     "bounding",
     "k",
     "heaviest unit",
@@ -74,6 +77,7 @@ def cells(finding: Finding) -> tuple[str, ...]:
     return (
         finding.what,
         finding.mechanism,
+        finding.accounting,
         finding.bounding,
         str(finding.max_rows),
         f"{finding.heaviest:.6g} rows",

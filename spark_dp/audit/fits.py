@@ -22,24 +22,34 @@ from spark_dp.graphical.estimation import estimate
 from spark_dp.mechanisms.catalog import mechanism_named
 from spark_dp.mechanisms.protocol import MechanismPlan
 from spark_dp.mechanisms.workload import Workload
+from spark_dp.privacy.composition import Accounting
 
 RHO: Final = Fraction(1, 2)
 COLUMNS, CELLS, ROWS, MAX_ROWS, MAX_CELLS = 2, 2, 40, 3, 1_000
 
 
-def audit_fit(ground: Ground, *, mechanism: str, bounding: str, fits: int, confidence: float) -> Finding:
+def audit_fit(
+    ground: Ground, *, mechanism: str, bounding: str, accounting: Accounting, fits: int, confidence: float
+) -> Finding:
     """Attacks whole fits of one mechanism.
 
     Args:
         ground: where.
         mechanism: by its name in the catalog.
         bounding: 'weight' or 'sample'.
+        accounting: of the accounts.
         fits: of both tables together, at least 8.
         confidence: of what is found.
     """
-    name = f"{mechanism}-{bounding}-fits"
+    name = f"{mechanism}-{bounding}-{accounting.value}-fits"
     setting = Setting(
-        mechanism=mechanism, bounding=bounding, max_rows=MAX_ROWS, columns=COLUMNS, cells=CELLS, rho=RHO
+        mechanism=mechanism,
+        bounding=bounding,
+        accounting=accounting,
+        max_rows=MAX_ROWS,
+        columns=COLUMNS,
+        cells=CELLS,
+        rho=RHO,
     )
     codes = np.tile([[0, 0], [0, 1], [1, 0], [1, 1]], (ROWS // 4, 1))
     surplus = 2 * MAX_ROWS + 1
@@ -54,14 +64,14 @@ def audit_fit(ground: Ground, *, mechanism: str, bounding: str, fits: int, confi
     domain = ground.config(setting, name, name).schema.domain
     plan = mechanism_named(mechanism).plan(
         domain,
-        rho=setting.budget.rho,
+        rho=setting.paid,
         contribution=tables[0].contribution,
         workload=Workload.of_degree(domain, 2),
         max_cells=MAX_CELLS,
     )
     inside = np.arange(fits) % 2 == 1
     scores = np.array(
-        [_fitted(ground, f"{name}-{i}", plan, tables[int(inside[i])], mechanism) for i in range(fits)]
+        [_fitted(ground, f"{name}-{i}", plan, tables[int(inside[i])], setting) for i in range(fits)]
     )
     limits = limits_of(
         [
@@ -76,6 +86,7 @@ def audit_fit(ground: Ground, *, mechanism: str, bounding: str, fits: int, confi
     return Finding(
         what="fitting",
         mechanism=mechanism,
+        accounting=accounting.value,
         bounding=bounding,
         max_rows=MAX_ROWS,
         claimed_mu=setting.mu,
@@ -88,10 +99,10 @@ def audit_fit(ground: Ground, *, mechanism: str, bounding: str, fits: int, confi
     )
 
 
-def _fitted(ground: Ground, name: str, plan: MechanismPlan, source: Marginals, mechanism: str) -> float:
+def _fitted(ground: Ground, name: str, plan: MechanismPlan, source: Marginals, setting: Setting) -> float:
     folder = ground.folder / name
-    curator = new_curator(folder, plan.domain, source, plan.rho)
-    measured = mechanism_named(mechanism).measure(curator, plan, silent)
+    curator = new_curator(folder, plan.domain, source, plan.rho, setting.accounting)
+    measured = mechanism_named(setting.mechanism).measure(curator, plan, silent)
     model = estimate(plan.domain, measured, max_cells=plan.max_cells).model
     shutil.rmtree(folder)
     return float(model.marginal(plan.domain.attributes)[(0,) * len(plan.domain)])

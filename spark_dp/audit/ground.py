@@ -1,8 +1,7 @@
-"""Where an audit takes place: a folder that is thrown away, with a generated table and an account of its own."""
+"""Where an audit takes place: a folder that is thrown away, with generated tables and accounts of its own."""
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,8 +20,9 @@ from spark_dp.pipeline.config import RunConfig, parse_config
 from spark_dp.pipeline.inputs import contribution_of, open_input
 from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.run import Run
-from spark_dp.privacy.accounting import zcdp_epsilon
+from spark_dp.privacy.accounting import mu_of_rho
 from spark_dp.privacy.budget import PrivacyBudget
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger import open_account
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
 from spark_dp.schema.domain import Clique
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DELTA: Final = 1e-5
-DATASET: Final = "audit"
 _MEMORY: Final = "/dev/shm"  # thousands of ledgers, each forced to its disk
 FILES: Final = 8
 """A unit's rows lie in several of them, and so in several partitions."""
@@ -45,14 +44,16 @@ class Setting:
     Attributes:
         mechanism: by its name in the catalog.
         bounding: 'weight' or 'sample'.
+        accounting: of the account that is charged.
         max_rows: k.
         columns: how many; each holds whole numbers in [0, cells).
         cells: of each column.
-        rho: that the mechanism gets.
+        rho: that the mechanism gets, in that accounting.
     """
 
     mechanism: str
     bounding: str
+    accounting: Accounting
     max_rows: int
     columns: int
     cells: int
@@ -64,13 +65,18 @@ class Setting:
 
     @property
     def budget(self) -> PrivacyBudget:
-        """The (epsilon, delta) that buys rho, or a little less."""
-        return PrivacyBudget(epsilon=zcdp_epsilon(self.rho, DELTA), delta=DELTA)
+        """The (epsilon, delta) that pays for rho, to a billionth of it."""
+        return PrivacyBudget(epsilon=self.accounting.epsilon(self.rho, DELTA), delta=DELTA)
+
+    @property
+    def paid(self) -> Fraction:
+        """The rho that a run with this budget reserves."""
+        return self.budget.rho_in(self.accounting)
 
     @property
     def mu(self) -> float:
-        """The claim as Gaussian-DP."""
-        return math.sqrt(2 * self.rho)
+        """The claim as Gaussian-DP: exact in the Gaussian accounting, and nearly so of discrete noise at this scale."""
+        return mu_of_rho(self.paid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +130,7 @@ privacy:
   delta: {budget.delta!r}
   unit: {{column: unit, max_rows: {setting.max_rows}, bounding: {setting.bounding}}}
   ledger: "{self.ledger}"
-  dataset: {DATASET}
+  dataset: {dataset_of(setting.accounting)}
 schema:
 {columns}
 mechanism: {{name: {setting.mechanism}}}
@@ -160,11 +166,25 @@ class Marginals:
         return {clique: self.counted[clique] for clique in cliques}
 
 
+def dataset_of(accounting: Accounting) -> str:
+    """Returns the account of that accounting."""
+    return f"audit-{accounting.value}"
+
+
 @contextmanager
 def ground(session: SparkSession | None, progress: Progress) -> Iterator[Ground]:
-    """Opens an account in a folder of its own, and deletes both in the end."""
+    """Opens an account of each accounting in a folder of its own, and deletes all of it in the end."""
     memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="spark-dp-audit-", dir=memory) as folder:
         made = Ground(folder=Path(folder), session=session, progress=progress)
-        open_account(made.ledger, DATASET, 10_000.0, DELTA, "unit", Neighbours.ADD_REMOVE)
+        for accounting in Accounting:
+            open_account(
+                made.ledger,
+                dataset_of(accounting),
+                10_000.0,
+                DELTA,
+                "unit",
+                Neighbours.ADD_REMOVE,
+                accounting=accounting,
+            )
         yield made

@@ -29,6 +29,7 @@ from spark_dp.audit.ground import Ground, Setting
 from spark_dp.pipeline import stages
 from spark_dp.pipeline.artefacts import read_measurements
 from spark_dp.pipeline.run import Run
+from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.measurement import Measurement
 
 RHO: Final = Fraction(1, 2)
@@ -42,7 +43,13 @@ MAX_ROWS: Final = 3
 
 
 def audit_measuring(
-    ground: Ground, *, mechanism: str, bounding: str, canaries: int, confidence: float
+    ground: Ground,
+    *,
+    mechanism: str,
+    bounding: str,
+    accounting: Accounting,
+    canaries: int,
+    confidence: float,
 ) -> Finding:
     """Attacks one run with all its canaries at once.
 
@@ -50,6 +57,7 @@ def audit_measuring(
         ground: where.
         mechanism: by its name in the catalog.
         bounding: 'weight' or 'sample'.
+        accounting: of the account.
         canaries: how many; about half of them are in.
         confidence: of what is found.
 
@@ -57,10 +65,16 @@ def audit_measuring(
     canary's cells have noise of their own.
     """
     setting = Setting(
-        mechanism=mechanism, bounding=bounding, max_rows=MAX_ROWS, columns=COLUMNS, cells=canaries, rho=RHO
+        mechanism=mechanism,
+        bounding=bounding,
+        accounting=accounting,
+        max_rows=MAX_ROWS,
+        columns=COLUMNS,
+        cells=canaries,
+        rho=RHO,
     )
     inside = np.frombuffer(secrets.token_bytes(canaries), np.uint8) % 2 == 1
-    name = f"{mechanism}-{bounding}"
+    name = f"{mechanism}-{bounding}-{accounting.value}"
     for table, units in ((f"{name}-coin", np.flatnonzero(inside)), (f"{name}-known", np.arange(canaries))):
         rows = np.tile(units, SURPLUS)
         ground.write(table, np.repeat(rows[:, None], COLUMNS, axis=1), rows)
@@ -80,6 +94,7 @@ def audit_measuring(
     return Finding(
         what="measuring",
         mechanism=mechanism,
+        accounting=accounting.value,
         bounding=bounding,
         max_rows=MAX_ROWS,
         claimed_mu=setting.mu,

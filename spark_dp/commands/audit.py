@@ -35,7 +35,7 @@ BROKEN = 70
     type=click.IntRange(10, 100_000),
     default=400,
     show_default=True,
-    help="Of each choice, on each table.",
+    help="Of each choice and scoring, on each table.",
 )
 @click.option(
     "--confidence",
@@ -58,7 +58,7 @@ def audit(
     as_json: bool,
     log_format: str,
 ) -> None:
-    """Attacks measuring and choosing, and says how much of the claimed loss of privacy it could prove.
+    """Attacks measuring, choosing and scoring, and says how much of the claimed loss of privacy it could prove.
 
     It takes no configuration: tables are generated, and ledgers thrown away. No account is charged.
     Needs Spark on this machine, and a few minutes. Exits with 70 where a claim is broken.
@@ -74,6 +74,7 @@ def audit(
         mechanisms=mechanisms,
         canaries=canaries,
         draws=draws,
+        scorings=draws,
         confidence=confidence,
     )
     facts = {"command": "audit", "confidence": confidence, "findings": [finding.facts() for finding in found]}

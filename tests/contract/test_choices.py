@@ -53,7 +53,7 @@ def worst_loss(candidates, rho, contribution=FIVE) -> float:
 
     def law(cell=None):
         exact = marginals(cliques, contribution, cell)
-        return declared_law(DOMAIN, candidates, exact.counted, exact, rho)
+        return declared_law(DOMAIN, candidates, exact.counted, exact, epsilon_of_rho(rho))
 
     without = law()
     cells = itertools.product(*(range(size) for size in DOMAIN.sizes))

@@ -10,14 +10,18 @@ import pytest
 from spark_dp.audit.choosing import audit_choosing
 from spark_dp.audit.ground import ground
 from spark_dp.audit.measuring import audit_measuring
-from spark_dp.mechanisms.catalog import MECHANISMS
+from spark_dp.audit.rehearsal import rehearse
+from spark_dp.audit.scoring import audit_scoring
 from spark_dp.pipeline.progress import Progress
+from spark_dp.privacy.composition import Accounting
 
 pytestmark = pytest.mark.spark
 
 CONFIDENCE = 0.9999
-CANARIES, DRAWS = 6_000, 400
-CHOOSES = [name for name in MECHANISMS if name != "independent"]
+CANARIES, CHOICES, SCORINGS = 6_000, 200, 300
+GAUSSIAN, ZCDP = Accounting.GAUSSIAN, Accounting.ZCDP
+MEASURED = [(GAUSSIAN, "weight"), (GAUSSIAN, "sample"), (ZCDP, "weight")]
+CHOSEN = [("aim", GAUSSIAN), ("mst", ZCDP)]
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +30,24 @@ def place(spark):
         yield made
 
 
-@pytest.fixture(scope="module", params=["weight", "sample"])
+@pytest.fixture(scope="module", params=MEASURED, ids=lambda how: f"{how[0].value}-{how[1]}")
 def measured(request, place):
+    accounting, bounding = request.param
     return audit_measuring(
-        place, mechanism="independent", bounding=request.param, canaries=CANARIES, confidence=CONFIDENCE
+        place,
+        mechanism="independent",
+        bounding=bounding,
+        accounting=accounting,
+        canaries=CANARIES,
+        confidence=CONFIDENCE,
     )
+
+
+@pytest.fixture(scope="module")
+def scored(place):
+    rehearsal = rehearse(place, mechanism="oneshot", bounding="weight", accounting=GAUSSIAN)
+    assert rehearsal is not None
+    return audit_scoring(place, rehearsal, draws=SCORINGS, confidence=0.999)
 
 
 def test_measuring_loses_no_more_than_claimed(measured):
@@ -47,9 +64,25 @@ def test_no_unit_weighs_more_than_k_after_bounding(measured):
     assert measured.max_rows * (1 - 1e-5) < measured.heaviest <= measured.max_rows
 
 
-@pytest.mark.parametrize("mechanism", CHOOSES)
-def test_choosing_loses_no_more_than_claimed(place, mechanism):
-    found = audit_choosing(place, mechanism=mechanism, bounding="weight", draws=DRAWS, confidence=0.999)
-    if found is not None:
-        assert found.proved_epsilon <= found.claimed_epsilon
-        assert found.holds
+@pytest.mark.parametrize(("mechanism", "accounting"), CHOSEN)
+def test_choosing_loses_no_more_than_claimed(place, mechanism, accounting):
+    rehearsal = rehearse(place, mechanism=mechanism, bounding="weight", accounting=accounting)
+    assert rehearsal is not None
+    found = audit_choosing(place, rehearsal, draws=CHOICES, confidence=0.999)
+    assert found.max_rows == 5
+    assert 0 < found.proved_epsilon <= found.claimed_epsilon
+    assert found.holds
+
+
+def test_scoring_loses_no_more_than_claimed(scored):
+    assert scored.max_rows == 5
+    assert scored.proved_mu <= scored.claimed_mu
+    assert scored.holds
+
+
+def test_an_attack_on_scoring_proves_most_of_what_is_claimed(scored):
+    assert scored.proved_mu > 0.55 * scored.claimed_mu
+
+
+def test_a_mechanism_that_only_measures_has_nothing_to_rehearse(place):
+    assert rehearse(place, mechanism="independent", bounding="weight", accounting=GAUSSIAN) is None

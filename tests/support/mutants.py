@@ -20,6 +20,9 @@ AUDIT = "tests/spark/test_audit.py"
 MEASURING = f"{AUDIT}::test_measuring_loses_no_more_than_claimed"
 HEAVIEST = f"{AUDIT}::test_no_unit_weighs_more_than_k_after_bounding"
 CHOOSING = f"{AUDIT}::test_choosing_loses_no_more_than_claimed"
+SCORING = f"{AUDIT}::test_scoring_loses_no_more_than_claimed"
+TEST_VALUES = "tests/unit/privacy/test_value_selection.py"
+TEST_SCORES = "tests/unit/privacy/test_joint_scores.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +45,10 @@ class Mutant:
     new: str
     tests: tuple[str, ...]
 
-    @property
-    def needs_spark(self) -> bool:
-        return any(test.startswith(("tests/spark", "tests/e2e")) for test in self.tests)
+
+def needs_spark(test: str) -> bool:
+    """Whether a test starts a JVM, by where it lies."""
+    return test.startswith(("tests/spark", "tests/e2e"))
 
 
 _NOISE = """            exact = counts[clique]
@@ -92,6 +96,39 @@ MUTANTS: Final = (
             f"{TEST_SENSITIVITY}::test_the_score_sensitivity_is_what_the_worst_unit_moves",
             "tests/statistical/test_selection_neighbours.py::test_no_unit_moves_a_choice_by_more_than_epsilon",
             CHOOSING,
+        ),
+    ),
+    Mutant(
+        name="√m lost in scores",
+        fault="each of the errors that are scored together has the noise of one alone",
+        file=SENSITIVITY,
+        old="return factor * self.weight**2 * sum(weight**2 for weight in weights)",
+        new="return factor * self.weight**2 * max(weights) ** 2",
+        tests=(
+            f"{TEST_SCORES}::test_the_noise_covers_all_distances_together_and_all_rows_of_a_unit",
+            SCORING,
+        ),
+    ),
+    Mutant(
+        name="k ignored in scores",
+        fault="errors are scored as if a unit had one row",
+        file=SENSITIVITY,
+        old="return factor * self.weight**2 * sum(weight**2 for weight in weights)",
+        new="return factor * self.unit**2 * sum(weight**2 for weight in weights)",
+        tests=(
+            f"{TEST_SCORES}::test_the_sensitivity_is_reached_so_that_a_smaller_one_would_be_wrong",
+            SCORING,
+        ),
+    ),
+    Mutant(
+        name="a choice at zCDP's price",
+        fault="an account in Gaussian-DP charges a choice as one in zCDP does",
+        file="spark_dp/privacy/events.py",
+        old="        return PI_ABOVE / 2 * self.rho\n",
+        new="        return self.rho\n",
+        tests=(
+            "tests/unit/privacy/test_composition.py"
+            "::test_a_selection_cannot_take_in_gaussian_dp_what_it_costs_in_zcdp",
         ),
     ),
     Mutant(
@@ -146,6 +183,21 @@ MUTANTS: Final = (
             "    scale = math.isqrt(math.floor(sigma_squared)) + 1\n"
         ),
         tests=("tests/statistical/test_noise_law.py::test_noise_has_the_declared_law",),
+    ),
+    Mutant(
+        name="float noise, rounded Gaussian",
+        fault="the default noise is continuous, in floats, rounded",
+        file="spark_dp/privacy/rounded_gaussian.py",
+        old="    noise = np.empty(size, dtype=np.int64)\n    filled = 0\n",
+        new=(
+            "    if size > 0:\n"
+            "        return np.rint(np.random.normal(0, math.sqrt(sigma_squared), size)).astype(np.int64)\n"
+            "    noise = np.empty(size, dtype=np.int64)\n"
+            "    filled = 0\n"
+        ),
+        tests=(
+            "tests/unit/privacy/test_rounded_gaussian.py::test_floats_decide_nothing_otherwise_than_integers",
+        ),
     ),
     Mutant(
         name="unclipped weights",
@@ -245,8 +297,17 @@ MUTANTS: Final = (
         file="spark_dp/privacy/thresholds.py",
         old="    if not thresholds:\n        return accounting.rho(epsilon, delta)\n",
         new="    return accounting.rho(epsilon, delta)\n",
+        tests=(f"{TEST_VALUES}::test_a_budget_keeps_the_delta_of_thresholds_apart",),
+    ),
+    Mutant(
+        name="threshold that ignores delta",
+        fault="a value of one unit alone passes the threshold of its count half of the time",
+        file="spark_dp/privacy/value_selection.py",
+        old="threshold=least_threshold(sigma_squared, per_unit, delta),",
+        new="threshold=least_threshold(sigma_squared, per_unit, Fraction(1, 2)),",
         tests=(
-            "tests/unit/privacy/test_value_selection.py::test_a_budget_keeps_the_delta_of_thresholds_apart",
+            f"{TEST_VALUES}::test_the_value_of_one_unit_passes_no_more_often_than_delta",
+            f"{TEST_VALUES}::test_the_noise_and_the_charge_are_those_of_the_sensitivity",
         ),
     ),
     Mutant(
@@ -289,10 +350,12 @@ MUTANTS: Final = (
     ),
     Mutant(
         name="answer not read back",
-        fault="a draw is used though another was persisted",
+        fault="a draw is released whatever the folder kept of it",
         file="spark_dp/privacy/transcript.py",
-        old="        self._account.mark_answered(record.ordinal, digest(content))\n        return values",
-        new="        self._account.mark_answered(record.ordinal, digest(content))\n        return drawn",
-        tests=(f"{TEST_CURATOR}::test_what_is_returned_was_read_back_from_the_folder",),
+        old="        values = self._read(record, persisted, digest(content))\n        self._account",
+        new="        values = drawn\n        self._account",
+        tests=(
+            f"{TEST_CURATOR}::test_an_answer_that_cannot_be_read_back_is_not_released_and_not_the_answer",
+        ),
     ),
 )

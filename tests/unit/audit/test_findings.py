@@ -12,6 +12,7 @@ from spark_dp.audit.findings import Finding, lines
 FINDING = Finding(
     what="measuring",
     mechanism="mst",
+    accounting="gaussian",
     bounding="weight",
     max_rows=3,
     claimed_mu=1.0,

@@ -44,6 +44,13 @@ def test_a_fault_whose_text_is_gone_or_twice_is_refused():
             mutants.mutated(replace(MUTANTS[0], old=old), "a\nb\n")
 
 
+def test_most_faults_are_found_without_a_jvm_and_those_tests_come_first():
+    quick = [mutants.quick(mutant) for mutant in MUTANTS]
+    assert sum(bool(mutant.tests) for mutant in quick) >= 15
+    for fault, short in zip(MUTANTS, quick, strict=True):
+        assert fault.tests[: len(short.tests)] == short.tests
+
+
 def test_there_are_at_least_fifteen_faults_and_no_two_alike():
     assert len({(m.file, m.old, m.new) for m in MUTANTS}) == len({m.name for m in MUTANTS}) == len(MUTANTS)
     assert len(MUTANTS) >= 15

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from desk import BUDGET, DOMAIN, Desk, Table
+from desk import BUDGET, DOMAIN, Desk, FailingBlobs, Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted import SeededEntropy
@@ -231,6 +231,22 @@ def test_what_is_returned_was_read_back_from_the_folder(desk: Desk):
     (file,) = desk.files("answers")
     with np.load(file, allow_pickle=False) as archive:
         assert np.array_equal(archive["array_0"], measured.noisy)
+
+
+class TornBlobs(FailingBlobs):
+    """A real folder that keeps only a part of an answer, and says that it kept it."""
+
+    def write(self, name: str, content: bytes) -> None:
+        self.inner.write(name, content[:-1] if name.startswith(self.prefix) else content)
+
+
+def test_an_answer_that_cannot_be_read_back_is_not_released_and_not_the_answer(desk: Desk):
+    torn = TornBlobs(desk.blobs(), "write", "answers")
+    with pytest.raises(LedgerError, match="altered"):
+        desk.curator(blobs=torn).measure("q", [("a",)], rho=SHARE)
+    (measured,) = desk.curator().measure("q", [("a",)], rho=SHARE)
+    assert np.array_equal(desk.curator().measure("q", [("a",)], rho=SHARE)[0].noisy, measured.noisy)
+    assert desk.spent() == BUDGET.rho
 
 
 def test_the_same_run_gives_the_same_answers_without_reading_the_table(desk: Desk):
