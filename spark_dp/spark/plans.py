@@ -7,6 +7,7 @@ Connect the plan stays with the server, and nothing is found.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -52,16 +53,16 @@ def inferred_partitions(rows: DataFrame, names: Collection[str]) -> list[str]:
     if is_connect(rows.sparkSession):
         return []
     plan = _analysed(rows)
-    made_of: dict[int, set[int]] = {}
+    made_of: defaultdict[int, set[int]] = defaultdict(set)
     folders: dict[int, str] = {}
     for node in _nodes(plan):
         for expression in _each(node.expressions()):
             if _class(expression) == "Alias":
-                made_of[_id(expression)] = {_id(part) for part in _each(expression.references().toSeq())}
+                made_of[_id(expression)] |= {_id(part) for part in _each(expression.references().toSeq())}
         if _class(node) == "Union":
             for child in _each(node.children()):
                 for made, part in zip(_each(node.output()), _each(child.output()), strict=False):
-                    made_of.setdefault(_id(made), set()).add(_id(part))
+                    made_of[_id(made)].add(_id(part))
         inferred = _inferred_by(node)
         folders |= {
             _id(column): column.name() for column in _each(node.output()) if column.name() in inferred
@@ -71,7 +72,7 @@ def inferred_partitions(rows: DataFrame, names: Collection[str]) -> list[str]:
     while wanted - seen:
         new = wanted - seen
         seen |= new
-        wanted |= set().union(*(made_of.get(made, set()) for made in new))
+        wanted = wanted.union(*(made_of[made] for made in new))
     return sorted({folders[column] for column in seen if column in folders})
 
 

@@ -1,7 +1,7 @@
 """How far Spark's passes are, for the owner's terminal: tasks done, of how many.
 
-A number of tasks follows from the table's files and Spark's settings, and never from what a row holds. It is an exact
-fact all the same: for the owner's terminal and the owner's logs, in no file of the run.
+A number of tasks follows from the table's files and, where Spark adapts its plan, from how much it shuffled: an exact fact.
+It is for the owner, whose terminal and logs show it (every 30 seconds, for long passes), and is in no file of the run.
 """
 
 from __future__ import annotations
