@@ -62,7 +62,7 @@ def estimate(
     zeros: Sequence[StructuralZeros] = (),
     entropy: float = ENTROPY,
 ) -> Estimate:
-    """Finds the non-negative consistent marginals that minimise sum |mu_r - y_r|^2 / (2 sigma_r^2).
+    """Finds the non-negative consistent marginals that minimise sum (mu_r - y_r)^2 / (2 sigma_r^2) over all cells of all r.
 
     Where every clique of the junction tree was measured itself: in the dual, by a semismooth Newton method
     (`newton`), in four to ten steps. Everywhere else the objective has one more term, `entropy` over the noise's
