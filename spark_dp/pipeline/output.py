@@ -44,6 +44,19 @@ def remember_manifest(run: Run, manifest: bytes) -> None:
     run.directory.state.write(PUBLISHED, manifest)
 
 
+def by_another_driver(run: Run, digest: str) -> dict[str, Any] | None:
+    """Returns the manifest of what is there, where it is the table that this driver was about to publish.
+
+    Two drivers of one run make the same rows of one model and seed: which of them published does not matter.
+    """
+    content = run.output.manifest()
+    there = manifest_there(run)
+    if content is None or there.get("generate_digest") != digest:
+        return None
+    remember_manifest(run, content)
+    return there
+
+
 def own_manifest(run: Run) -> dict[str, Any]:
     """The output's manifest where it is, byte for byte, what this run wrote; else nothing.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from spark_dp.errors import InputError, SparkDPError
+from spark_dp.errors import InputError, OutputExistsError, SparkDPError
 from spark_dp.evaluation.results import Evaluation
 from spark_dp.graphical.estimation import estimate
 from spark_dp.graphical.model import GraphicalModel
@@ -44,6 +44,7 @@ from spark_dp.pipeline.inputs import OpenedInput, contribution_of, open_input
 from spark_dp.pipeline.ledger_marks import keep_head
 from spark_dp.pipeline.manifest import manifest_of, promise_of
 from spark_dp.pipeline.output import (
+    by_another_driver,
     earlier_runs,
     is_ours,
     manifest_there,
@@ -256,7 +257,15 @@ def generate(run: Run) -> dict[str, Any]:
         statement, rows=rows, generated=generated, digest=digest, earlier=earlier_runs(run, statement)
     )
     remember_manifest(run, manifest)
-    publish(output, manifest)  # the old table or the new one, nothing between
+    try:
+        publish(output, manifest)  # the old table or the new one, nothing between
+    except OutputExistsError:
+        published = by_another_driver(run, digest)
+        if published is None:
+            raise
+        run.progress.say("another driver of this run was quicker: its output of this model and seed is there")
+        recover(output)
+        return published
     return dict(json.loads(manifest))
 
 

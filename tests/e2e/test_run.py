@@ -265,3 +265,33 @@ def test_a_partitioned_table_comes_out_partitioned(tmp_path, spark):
     folders = {p.name for p in site.output.iterdir() if p.is_dir()}
     assert folders <= {"ward=A", "ward=B", "ward=C", "ward=elsewhere"}
     assert "ward=A" in folders
+
+
+@pytest.mark.parametrize("seed", [None, 4])
+def test_of_two_drivers_that_publish_one_table_the_second_takes_the_first_ones(
+    site, spark, monkeypatch, seed
+):
+    """A driver whose lease ran out goes on writing; its twin, with another seed, made another table and is refused."""
+    stages.measure(site.run(spark))
+    stages.fit(site.run(spark))
+    write, others = stages.write_rows, []
+
+    def written_by_two(*args, **kwargs):
+        target = write(*args, **kwargs)
+        if not others:
+            others.append(None)
+            settings = () if seed is None else (f"run.seed={seed}",)
+            others[0] = stages.generate(site.run(spark, *settings))
+        return target
+
+    monkeypatch.setattr(stages, "write_rows", written_by_two)
+    if seed is None:
+        assert stages.generate(site.run(spark)) == others[0]
+        assert "synthetic rows" in stages.report(site.run(spark))
+    else:
+        with pytest.raises(OutputExistsError):
+            stages.generate(site.run(spark))
+    assert json.loads((site.output / "_manifest.json").read_bytes()) == others[0]
+    monkeypatch.undo()
+    stages.generate(site.run(spark, *(() if seed is None else (f"run.seed={seed}",))))
+    assert [p.name for p in site.output.parent.iterdir() if p.name.startswith("_")] == []
