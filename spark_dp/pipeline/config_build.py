@@ -157,9 +157,20 @@ def read_schema(root: Section, folder: Path) -> TableSchema:
     columns = _read_columns(root)
     schema = TableSchema(columns=tuple(column for column, _ in columns))
     private = [found for _, found in columns if found is not None]
-    table = root.section("input", INPUT).text("path")
-    constraints = ConstraintReader(schema, private, folder, table).read(root.tree(CONSTRAINTS))
+    found = root.tree(CONSTRAINTS)
+    constraints = ConstraintReader(schema, private, folder, _protected(root)).read(found)
     return replace(schema, constraints=constraints)
+
+
+def _protected(root: Section) -> str | None:
+    """Returns the place of the table that is protected: one for all spellings, links and patterns."""
+    from spark_dp.privacy.bindings import place_of_path, place_of_table
+
+    where = root.section("input", INPUT)
+    path, table = where.text("path"), where.text("table")
+    if path is not None:
+        return place_of_path(path)
+    return None if table is None else place_of_table(table)
 
 
 def _read_columns(root: Section) -> list[tuple[Column, PrivateColumn | None]]:

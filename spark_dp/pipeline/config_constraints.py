@@ -10,7 +10,6 @@ Nothing of a table is read. A comparison that cuts through a bin, an unknown val
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -39,7 +38,8 @@ class ConstraintReader:
         schema: the declared columns.
         private: what is left open of them: no constraint may name these.
         folder: where a mapping's file is found.
-        table: the path of the table that is protected, which no mapping may be; None where it has none.
+        table: the place of the table that is protected (`bindings.place_of`), in which no mapping may be; None where it
+            has none.
     """
 
     def __init__(
@@ -138,16 +138,20 @@ class ConstraintReader:
         for pair in pairs:
             if from_file and not sources.has(pair.source):
                 continue
-            at = f" ({pair.place})" if from_file else ""
-            try:
+            if from_file:
+                chosen = self._in_file(targets, pair, field)
+            else:
                 chosen = targets.codes(pair.target, field=field)
-            except ConfigurationError as error:
-                raise ConfigurationError(error.message + at, field=field) from None
             if len(chosen) > 1:
+                what = (
+                    f"has a value in {pair.place}"
+                    if from_file
+                    else f"maps {pair.source!r} to {pair.target!r}"
+                )
                 refuse(
                     field,
-                    f"maps {pair.source!r} to {pair.target!r}, which is {len(chosen)} cells of column "
-                    f"{targets.column.name!r}{at}. Write one; for several that are possible, forbid the others.",
+                    f"{what}, which is {len(chosen)} cells of column {targets.column.name!r}. Write one; for several that "
+                    "are possible, forbid the others.",
                 )
             for code in sources.key(pair.source, field=field):
                 if codes[code] not in (FREE, chosen[0]):
@@ -155,7 +159,10 @@ class ConstraintReader:
                     first, second = labels_at(targets.column, both)
                     refuse(
                         field,
-                        f"maps {label!r} to {first!r} ({places[code]}) and to {second!r} ({pair.place}). Keep one of "
+                        f"maps one value of {column.name!r} to two of {targets.column.name!r}, in {places[code]} and in "
+                        f"{pair.place}. Keep one of the two."
+                        if from_file
+                        else f"maps {label!r} to {first!r} ({places[code]}) and to {second!r} ({pair.place}). Keep one of "
                         "the two.",
                     )
                 codes[code], places[code] = chosen[0], pair.place
@@ -170,6 +177,17 @@ class ConstraintReader:
                 f"values of {column.name!r}: {named}. Add them, or leave them out of the column's values.",
             )
         return Determined(source=column.name, target=targets.column.name, codes=tuple(codes))
+
+    def _in_file(self, targets: Choices, pair: Pair, field: str) -> Sequence[int]:
+        """Returns the codes of what a file maps to; its cells are in no message, for it may be the wrong file."""
+        try:
+            return targets.codes(pair.target, field=field)
+        except ConfigurationError:
+            refuse(
+                field,
+                f"has a value in {pair.place} that column {targets.column.name!r} does not declare. Correct it there, or "
+                "declare it.",
+            )
 
     def _of(self, name: str, field: str) -> Choices:
         """Returns the reader of a column's choices."""
@@ -191,13 +209,11 @@ class ConstraintReader:
 
     def _require_public(self, path: Path, field: str) -> None:
         """Refuses the protected table, or a file in it, for a mapping: that would not be declared but read off it."""
-        if self._table is None:
-            return
-        table = os.path.abspath(self._table.removeprefix("file://"))  # noqa: PTH100
-        own = os.path.abspath(path)  # noqa: PTH100
-        if own == table or own.startswith(f"{table}/"):
+        from spark_dp.privacy.bindings import covers, place_of_path
+
+        if self._table is not None and covers(self._table, place_of_path(str(path))):
             refuse(
                 field,
-                f"is '{path}', which is in the table that is protected (input.path). A mapping is public. Give one from a "
+                f"is '{path}', which is in the table that is protected (input). A mapping is public. Give one from a "
                 "source that is the same whatever rows the table has.",
             )

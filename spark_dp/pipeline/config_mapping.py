@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from spark_dp.errors import ConfigurationError, nearest
+from spark_dp.errors import ConfigurationError
 from spark_dp.pipeline.config_tree import Entries, Items, Scalar, refuse
 
 MOST_PAIRS: Final = 2_000_000
@@ -121,8 +121,7 @@ def _columns(path: Path, names: list[str], source: str, target: str, field: str)
             _refuse_file(
                 path,
                 field,
-                f"has column {name!r} {lacks}. It has: {', '.join(names[:20])}.{nearest(name, names)} "
-                "Name its columns as in the schema",
+                f"has column {name!r} {lacks}, of {len(names)}. Name its columns as in the schema",
             )
     return names.index(source), names.index(target)
 

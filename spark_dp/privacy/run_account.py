@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from spark_dp.errors import LedgerError, TakenOverError
-from spark_dp.privacy.account_rules import thresholds_of
 from spark_dp.privacy.budget import RhoFilter
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import Event
@@ -45,6 +44,7 @@ class RunAccount:
     __slots__ = (
         "__weakref__",
         "_accounting",
+        "_asked",
         "_dataset",
         "_engine",
         "_epoch",
@@ -53,6 +53,7 @@ class RunAccount:
         "_key",
         "_rho",
         "_run_id",
+        "_thresholds",
     )
 
     def __init__(
@@ -63,6 +64,7 @@ class RunAccount:
         key: str,
         run_id: str,
         rho: Fraction,
+        thresholds: Fraction,
         accounting: Accounting,
         epoch: int,
         head: Head,
@@ -73,6 +75,10 @@ class RunAccount:
         self._key = key
         self._run_id = run_id
         self._rho = rho
+        self._thresholds = thresholds
+        self._asked: dict[
+            int, Event
+        ] = {}  # by this driver: rows that somebody deletes are counted all the same
         self._accounting = accounting
         self._epoch = epoch
         self._head = head
@@ -153,11 +159,11 @@ class RunAccount:
                     "a new run.key, which is charged anew."
                 )
             spent = RhoFilter(self._rho, self._accounting)
-            for charged in self._queries(connection):
-                spent.charge(charged.name, charged.event)
+            before = {query.ordinal: query.event for query in self._queries(connection)} | self._asked
+            for charged in before.values():
+                spent.charge(name, charged)
             spent.charge(name, event)
-            asked = delta_of((*(query.event for query in self._queries(connection)), event))
-            require_delta(name, asked, thresholds_of(dict(run._mapping)), f"run {self._key!r}")
+            require_delta(name, delta_of((*before.values(), event)), self._thresholds, f"run {self._key!r}")
             row = {
                 "dataset": self._dataset,
                 "key": self._key,
@@ -175,6 +181,7 @@ class RunAccount:
             }
             head = self._record(connection, What.RESERVED, Change(table=queries, deed=Deed.INSERT, row=row))
         self._head = head
+        self._asked[ordinal] = event
         return read_query(row)
 
     def require_held(self) -> None:

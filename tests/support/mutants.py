@@ -287,8 +287,8 @@ MUTANTS: Final = (
         name="uncharged query",
         fault="the ledger lets any query pass",
         file="spark_dp/privacy/run_account.py",
-        old="            spent.charge(name, event)\n            asked",
-        new="            asked",
+        old="            spent.charge(name, event)\n            require",
+        new="            require",
         tests=("tests/unit/privacy/test_crashes.py::test_the_ledger_itself_refuses_what_exceeds_a_run",),
     ),
     Mutant(

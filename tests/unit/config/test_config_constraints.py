@@ -161,6 +161,56 @@ def test_a_mapping_is_not_read_off_the_table_itself(tmp_path):
         parse_config(content)
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "{d}",
+        "{d}/*.parquet",
+        "{d}/pa*",
+        "{d}/{{part-0,part-1}}.parquet",
+        "file:{d}",
+        "FILE://{d}",
+        "file://localhost{d}",
+        "{l}",
+    ],
+)
+@pytest.mark.parametrize("mapping", ["{d}/part-0.parquet", "{l}/part-0.parquet"])
+def test_no_spelling_of_the_table_passes_as_a_mapping(tmp_path, spelling, mapping):
+    """Two rows of the table contradict each other, so that a refusal that reads it would say so."""
+    folder, link = tmp_path / "visits", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    rows = pa.table({"zip": ["01001", "10001", "10001"], "state": ["MA", "NY", "canary-ca"]})
+    pq.write_table(rows, folder / "part-0.parquet")
+    named = {"d": folder, "l": link}
+    content = text(f"  - determines: {{zip: state}}\n    mapping: {mapping.format(**named)}")
+    with pytest.raises(ConfigurationError, match="is in the table that is protected") as caught:
+        parse_config(content, overrides=[f"input.path={spelling.format(**named)}"])
+    assert "canary" not in caught.value.message
+
+
+def test_a_table_by_its_format_and_path_passes_as_no_mapping_either(tmp_path):
+    content = text(f"  - determines: {{zip: state}}\n    mapping: {tmp_path}/zips.csv")
+    with pytest.raises(ConfigurationError, match="is in the table that is protected"):
+        parse_config(
+            content.replace("input: {path:", "input: {table:").replace("data/visits", f"parquet.`{tmp_path}`")
+        )
+
+
+@pytest.mark.parametrize(
+    "rows", ["10001,canary-x\n", "10001,NY\n10001,MA\n", "10001,NY,canary-x\ncanary-y\n", "canary-z,MA\n"]
+)
+def test_no_cell_of_a_mapping_file_is_in_a_message(tmp_path, rows):
+    """It may be the wrong file."""
+    for header in ("zip,state\n", "", "canary-a,canary-b\n"):
+        (tmp_path / "zips.csv").write_text(header + rows)
+        file = tmp_path / "run.yaml"
+        file.write_text(text("  - determines: {zip: state}\n    mapping: zips.csv"))
+        with pytest.raises(ConfigurationError) as caught:
+            load_config(file)
+        assert "canary" not in caught.value.message
+
+
 def test_a_column_that_is_learned_takes_no_constraint():
     learned = "  ward: {type: string, values: {private: 3, per_unit: 1, share: 0.1, delta: 1e-12}, other: XX}"
     error = refused(text("  - forbid: {age: '<20', ward: XX}", ward=learned))

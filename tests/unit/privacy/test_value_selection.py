@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from desk import BUDGET, CrashError, Desk, FailingBlobs
 from scripted import SeededEntropy
 
@@ -19,6 +20,8 @@ from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.entropy import OS_ENTROPY, Entropy
 from spark_dp.privacy.events import ThresholdEvent, event_from_json
 from spark_dp.privacy.ledger import open_account
+from spark_dp.privacy.ledger_chain import Change, Deed, What, canonical, now, record
+from spark_dp.privacy.ledger_schema import queries
 from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours, values_l2_squared
@@ -228,6 +231,39 @@ def test_the_check_rejects_an_account_that_spends_all_of_delta_twice(tmp_path):
     desk.alter("UPDATE spark_dp_accounts SET rho = ?", f"{whole} delta {KEPT_IN_ALL}")
     with pytest.raises(LedgerError, match="altered"):
         desk.ledger.show("flights")
+
+
+def test_an_account_that_paid_for_thresholds_beside_its_rho_is_refused(tmp_path):
+    """As early builds did, that took them off its rho afterwards: neither account nor run had kept anything."""
+    desk = Desk(tmp_path)
+    desk.begin(budget=BUDGET)
+    event = asked().event
+    row = {"dataset": "flights", "key": "2013-W01", "ordinal": 0, "name": "ward", "kind": "threshold"}
+    row |= {
+        "spec_digest": "0" * 64,
+        "event": canonical(event.to_json()),
+        "rho": str(event.rho),
+        "state": "reserved",
+    }
+    row |= {"answer_digest": None, "answer_epoch": None, "reserved_at": now(), "answered_at": None}
+    with sa.create_engine(desk.url, poolclass=sa.NullPool).begin() as connection:
+        record(connection, "flights", What.RESERVED, [Change(table=queries, deed=Deed.INSERT, row=row)])
+    with pytest.raises(LedgerError, match="has paid for thresholds"):
+        desk.ledger.show("flights")
+    with pytest.raises(LedgerError, match="has paid for thresholds"):
+        desk.begin("next", BUDGET)
+
+
+def test_rows_that_change_under_a_driver_buy_it_nothing(desk):
+    account = desk.begin(budget=KEPT)
+    transcript = Transcript(account, desk.blobs())
+    ValueCurator(Counts({"A": 5000}), transcript).learn(asked())
+    desk.alter("UPDATE spark_dp_runs SET rho = rho || '0'")
+    desk.alter("DELETE FROM spark_dp_queries")
+    source = Counts({"A": 5000})
+    with pytest.raises(BudgetExceededError, match="was reserved"):
+        account.reserve(1, "again", "threshold", "0" * 64, asked().event)
+    assert source.reads == 0
 
 
 @pytest.mark.parametrize("releases", [4])
