@@ -82,7 +82,7 @@ def read_measurements(artefact: Artefact) -> tuple[Measurement, ...]:
             "Use the release that wrote them.",
             field="run.key",
         )
-    cells = pq.read_table(io.BytesIO(artefact.files["marginals.parquet"]))
+    cells = _read_cells(artefact.files["marginals.parquet"])
     which, noisy = cells["measurement"].to_numpy(), cells["noisy"].to_numpy()
     return tuple(
         Measurement(
@@ -95,6 +95,16 @@ def read_measurements(artefact: Artefact) -> tuple[Measurement, ...]:
         )
         for i, d in enumerate(index["measurements"])
     )
+
+
+def _read_cells(content: bytes) -> pa.Table:
+    """Reads Parquet from memory in this thread alone.
+
+    Arrow's other threads would hold on to the bytes, which are Python's: one that lets go of them while the interpreter
+    ends, as after a short command, takes the process down with it (SIGABRT).
+    """
+    with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
+        return file.read(use_threads=False)
 
 
 def read_statement(artefact: Artefact) -> dict[str, Any]:

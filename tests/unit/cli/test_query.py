@@ -208,3 +208,21 @@ def test_query_needs_no_spark_and_no_ledger(run):
     )
     done = finish([sys.executable, "-c", script], run)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("how", ["read_measurements(artefact)", "pq.read_table(io.BytesIO(content))"])
+def test_measurements_are_read_by_one_thread(run, how):
+    """A thread of Arrow that outlives a short command aborts it; the twin, Arrow's usual way, starts some."""
+    script = (
+        "import io, os, sys\nimport pyarrow.parquet as pq\n"
+        "from spark_dp.pipeline.artefacts import MEASUREMENTS, read_measurements\n"
+        "from spark_dp.pipeline.run_directory import RunDirectory\n"
+        f"artefact = RunDirectory.open({str(run.parent)!r}, {run.name!r}).require(MEASUREMENTS, made_by='test')\n"
+        "content = artefact.files['marginals.parquet']\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        f"{how}\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\nsys.stdout.flush()\nos._exit(0)"
+    )
+    done = finish([sys.executable, "-c", script], run)
+    assert done.returncode == 0, done.stderr
+    assert (int(done.stdout) == 0) is how.startswith("read_measurements")
