@@ -79,7 +79,7 @@ class RunPlan:
 
     @property
     def reason_before(self) -> str | None:
-        """Why the mechanism was chosen, as a plan says it before the run: not the last word where private steps come first."""
+        """Why the mechanism was chosen, as a plan says it: not the last word where private steps come first."""
         if self.reason is None or not self.steps:
             return self.reason
         return f"{self.reason}; chosen again from what the private steps learn, so that it may change"

@@ -28,8 +28,8 @@ class Reservation(StrEnum):
 
 _BEFORE: Final[Mapping[Reservation, str]] = {
     Reservation.ANSWERED: "What this run asked before is answered and stays charged.",
-    Reservation.UNKNOWN: "It could not be found out whether anything was answered before: what was answered stays charged, and "
-    "what was reserved may stand until the same key is run again.",
+    Reservation.UNKNOWN: "It could not be found out whether anything was answered before: what was answered stays charged, "
+    "and what was reserved may stand until the same key is run again.",
 }
 
 
