@@ -39,6 +39,7 @@ class Pooled:
         values: unbiased estimates in rows, float64 of the clique's shape; may be negative.
         stddev: of each of them, in rows, as if what was measured had been fixed beforehand.
         looks: how it came about that it was not.
+        beforehand: it was certain before any noise was drawn that the marginal would be measured.
         grain: rows to which the noise is a whole number: what rounding adds to an interval on either side, twice.
     """
 
@@ -46,6 +47,7 @@ class Pooled:
     values: NDArray[np.float64]
     stddev: float
     looks: Looks
+    beforehand: bool
     grain: float
 
 
@@ -80,6 +82,7 @@ def pool(
         values=values,
         stddev=1 / sqrt(precision),
         looks=Looks(most=_most_looks(measurements, first, schedule), growth=precision / at_first),
+        beforehand=schedule is Schedule.FIXED or first == _stage(measurements[0]),
         grain=max(1 / m.unit for m in holding),
     )
 

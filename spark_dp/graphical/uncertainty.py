@@ -24,7 +24,10 @@ _THRESHOLDS: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 """In standard deviations: where the noise of a cell is split into what it is allowed and what is added up."""
 
 _OF_TOTAL: Final = 1 / 8
-"""Part of what may go wrong that is meant for the number of rows."""
+"""Part of what may go wrong with a bound that is meant for the number of rows."""
+
+_OF_EITHER: Final = 1 / 2
+"""Part of what may go wrong that each basis gets, where noise decides which of the two is shown."""
 
 
 class Basis(StrEnum):
@@ -46,7 +49,8 @@ class ErrorBars:
     """How far a model's marginal is from that of the bounded table.
 
     Cell intervals hold for each cell by itself; the bound on the L1 error for the marginal as a whole. All hold over the
-    noise, for this marginal: of twenty marginals at 95 % expect one to be missed.
+    noise, for this marginal, in all runs together: whether it is then measured or passed over, and not given that it
+    was passed over. Of twenty marginals at 95 % expect one to be missed.
 
     Attributes:
         clique: of the marginal.
@@ -59,6 +63,7 @@ class ErrorBars:
         measured_l1: what all cells of the centre are off by together at most, in rows.
         expected: L1 error that the model's marginal is expected to have, in rows; a guess without a guarantee.
         bound: L1 error that it has at most, in rows; None where nothing is known.
+        bound_rows: the interval of the table's number of rows that holds together with the bound.
         total: rows of the model.
     """
 
@@ -73,6 +78,7 @@ class ErrorBars:
     measured_l1: float | None
     expected: float | None
     bound: float | None
+    bound_rows: tuple[float, float]
     total: float
 
     @property
@@ -82,10 +88,13 @@ class ErrorBars:
 
     @property
     def bound_tvd(self) -> float | None:
-        """The bound as total variation distance: half of the L1 error and of the rows' own, of the fewest rows."""
+        """The bound as total variation distance: half of the L1 error and of the rows' own, of the fewest rows.
+
+        Both hold at once with the confidence: the bound leaves the rows a part of what may go wrong.
+        """
         if self.bound is None:
             return None
-        low, high = self.rows
+        low, high = self.bound_rows
         return _tvd(self.bound + max(high - self.total, self.total - low, 0.0), low)
 
 
@@ -105,8 +114,10 @@ def error_bars(
     earlier noise, intervals are wider, as `schedule` needs. Of another marginal there is a one-sided bound, if one
     that holds it is in `revealed`.
 
-    Guarantees: touches nothing private. Each interval and bound holds with probability `confidence` at least, over the
-    noise, up to the normal law of sums of integer noise; proved in docs/mechanisms.md, "Error bars".
+    Guarantees: touches nothing private. For each marginal, each interval and bound holds with probability `confidence` at
+    least, over all runs, whichever basis is shown; up to the normal law of sums of integer noise. Which one is shown
+    depends on the noise of both, so that each gets half of what may go wrong, unless it was certain beforehand that the
+    marginal would be measured. Given that it was passed over nothing is promised. docs/mechanisms.md, "Error bars".
 
     Args:
         model: fitted to the measurements.
@@ -129,6 +140,9 @@ def error_bars(
     total = pool(model.domain, measurements, (), schedule)
     rows = (0.0, inf) if total is None else _interval_of_rows(total, alpha)
     pooled = pool(model.domain, measurements, wanted, schedule)
+    if pooled is None or not pooled.beforehand:
+        alpha *= _OF_EITHER
+    bound_rows = (0.0, inf) if total is None else _interval_of_rows(total, alpha * _OF_TOTAL)
     if pooled is None or total is None:
         known = _narrowest(model, wanted, revealed)
         return ErrorBars(
@@ -142,7 +156,10 @@ def error_bars(
             high=None,
             measured_l1=None,
             expected=None if known is None else known.expected,
-            bound=None if known is None else min(known.bound(alpha), model.total + rows[1]),
+            bound=None
+            if known is None
+            else min(known.bound(alpha * (1 - _OF_TOTAL)), model.total + bound_rows[1]),
+            bound_rows=bound_rows,
             total=model.total,
         )
     half = half_width(pooled, alpha)
@@ -157,7 +174,8 @@ def error_bars(
         high=np.maximum(pooled.values + half, 0.0),
         measured_l1=pooled.stddev * l1_factor(pooled.values.size, alpha, pooled.looks),
         expected=Profile.of(fitted).noise(pooled.stddev),
-        bound=_bound(fitted, pooled, total, alpha),
+        bound=_bound(fitted, pooled, bound_rows[1], alpha * (1 - _OF_TOTAL)),
+        bound_rows=bound_rows,
         total=model.total,
     )
 
@@ -178,14 +196,14 @@ def _narrowest(model: GraphicalModel, clique: Clique, revealed: Sequence[Unmeasu
     return min(holding, key=lambda r: model.domain.cells(r.clique), default=None)
 
 
-def _bound(fitted: NDArray[np.float64], pooled: Pooled, total: Pooled, alpha: float) -> float:
-    """Returns what |x - m|_1 is at most, for x >= 0 and x = y - e with pooled errors e.
+def _bound(fitted: NDArray[np.float64], pooled: Pooled, most_rows: float, alpha: float) -> float:
+    """Returns what |x - m|_1 is at most, for x >= 0 of at most so many rows and x = y - e with pooled errors e.
 
     |x - m|_1 = 2 sum (m - x)^+ + x_total - m_total, and (m - x)^+ is at most m, since x is not negative, and at most
     (m - y + t)^+ + (e - t)^+ for any t. What errors exceed t by adds up to little where t is a few deviations.
     """
-    more = float(total.values) + half_width(total, alpha * _OF_TOTAL) - float(fitted.sum())
-    part, off = alpha * (1 - _OF_TOTAL) / len(_THRESHOLDS), fitted - pooled.values
+    more = most_rows - float(fitted.sum())
+    part, off = alpha / len(_THRESHOLDS), fitted - pooled.values
     found = [2 * float(fitted.sum()) + more]
     for threshold in _THRESHOLDS:
         allowed = np.minimum(fitted, np.maximum(off + threshold * pooled.stddev, 0.0))

@@ -92,7 +92,7 @@ INPUT: Final[Settings] = {
     "expected_rows": Setting(
         form=Form.INTEGER,
         what="about how many rows count after bounding, as far as you may say it without looking: a whole number from 1, "
-        "for the plan's predictions only",
+        "for the plan's predictions, and with mechanism auto for its choice",
         least=1,
     ),
 }

@@ -36,7 +36,7 @@ class InputConfig:
         format, options: as Spark's reader takes them.
         filter: a row-wise SQL condition; None keeps all rows.
         expected_rows: about how many rows count after bounding, as far as the owner may say so without looking;
-            for the plan's predictions only, and in no digest.
+            for the plan's predictions; mechanism auto goes by it too, and has it in the run's identity.
     """
 
     path: str | None = None

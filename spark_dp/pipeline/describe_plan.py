@@ -97,8 +97,8 @@ def _left(rho: float, epsilon: float, delta: float) -> str:
 
 
 def _questions(plan: RunPlan) -> Iterator[str]:
-    domain, rho = plan.config.schema.domain, plan.rho
-    yield _fact("mechanism", plan.mechanism.name if plan.reason is None else f"auto: {plan.reason}")
+    domain, rho, why = plan.config.schema.domain, plan.rho, plan.reason_before
+    yield _fact("mechanism", plan.mechanism.name if why is None else f"auto: {why}")
     yield _fact("workload", _workload(plan.workload_facts()))
     yield ""
     yield f"  {'query':{_NAME}} {'asks':8} {'marginals':>10} {'cells':>13} {'share of ρ':>11} {'noise σ, rows':>14}"

@@ -27,14 +27,15 @@ def promise_of(
 ) -> dict[str, Any]:
     """States the promise of a run: JSON-able, and nothing exact about the table in it.
 
-    Guarantees: made of the configuration, the account's accounting and a random run id alone.
+    Guarantees: made of the configuration, the account's accounting, a random run id and answered queries alone: a learned k,
+    and the mechanism and its reason, which may go by what private steps learned.
 
     Args:
-        config: of the run.
+        config: of the run, with what it learned in it.
         run_id: random.
         accounting, rho: what the run had reserved, and in what.
         mechanism: the one that asked.
-        reason: why it was chosen, where the configuration says auto; else None.
+        reason: why it was chosen in the end, where the configuration says auto; else None.
     """
     privacy, unit = config.privacy, config.privacy.unit
     spent = f"({float(privacy.budget.epsilon)!r}, {float(privacy.budget.delta)!r})-differential privacy"

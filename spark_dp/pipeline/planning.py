@@ -46,7 +46,8 @@ class RunPlan:
     Attributes:
         config: of the run.
         mechanism: that will ask.
-        reason: why it was chosen, where the configuration says auto; else None.
+        reason: why it was chosen, where the configuration says auto; else None. Final once what the schema leaves open is
+            learned; `reason_before` says that it is not, before.
         queries: what it will ask, with costs and noise; where steps learn the domain, of the largest that may come of them.
         steps: that learn what the schema leaves open, before it asks.
         accounting: in what it is charged: the account's.
@@ -75,6 +76,13 @@ class RunPlan:
     def rho(self) -> Fraction:
         """What all queries together may cost, private steps included."""
         return self.queries.rho / (1 - learned_share(self.config.privacy, self.config.private))
+
+    @property
+    def reason_before(self) -> str | None:
+        """Why the mechanism was chosen, as a plan says it: not the last word where private steps come first."""
+        if self.reason is None or not self.steps:
+            return self.reason
+        return f"{self.reason}; chosen again from what the private steps learn, so that it may change"
 
     @property
     def held_cells(self) -> int:
@@ -145,7 +153,7 @@ class RunPlan:
             "bounding": unit.bounding.value if isinstance(unit, ColumnUnit) else None,
             "neighbours": privacy.neighbours.value,
             "mechanism": self.mechanism.name,
-            "mechanism_reason": self.reason,
+            "mechanism_reason": self.reason_before,
             "accounting": accounting_facts(self.config, self.queries, self.accounting, self.rho),
             "account": standing.facts(),
             "queries": [
@@ -274,7 +282,7 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
     plan = RunPlan(
         config=config,
         mechanism=mechanism,
-        reason=None if advice is None else _reason(advice, config),
+        reason=None if advice is None else advice.reason,
         queries=with_selections_of(queries, accounting),
         steps=private_steps(config, rho),
         accounting=accounting,
@@ -308,13 +316,6 @@ def _advice(
         expected_rows=ExpectedRows.of(config).rows,
         zeros=zeros,
     )
-
-
-def _reason(advice: Advice, config: RunConfig) -> str:
-    """Says why, and that it is not the last word where private steps come first."""
-    if not learned_share(config.privacy, config.private):
-        return advice.reason
-    return f"{advice.reason}; chosen again from what the private steps learn, so that it may change"
 
 
 def _require_fits(plan: RunPlan) -> None:

@@ -82,7 +82,11 @@ class AnswerBars:
                 )
             )
             return
-        of = "" if bars.basis is Basis.MEASURED else ", by what choosing revealed"
+        of = (
+            ""
+            if bars.basis is Basis.MEASURED
+            else ", by what choosing revealed: over all runs, whether they then measure it or not"
+        )
         yield (
             f"The model is expected to have {_share(bars.expected_tvd)} of the rows in a wrong cell, and has at most "
             f"{_share(bars.bound_tvd)} with probability {sure} (total variation){of}."

@@ -13,6 +13,7 @@ from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.ledger_marks import keep_head, seen_head
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact
+from spark_dp.pipeline.spent import Reservation
 from spark_dp.privacy.bindings import place_of_path, place_of_table
 from spark_dp.privacy.leases import Waiting
 from spark_dp.privacy.ledger import Ledger
@@ -131,26 +132,26 @@ def _require_same_input(run: Run, identity: str) -> None:
         )
 
 
-def give_back(run: Run, account: RunAccount) -> bool:
+def give_back(run: Run, account: RunAccount) -> Reservation:
     """A failure that answered nothing costs nothing. If the ledger cannot be asked, the reservation stands.
 
     Returns:
-        Whether all that was reserved is given back.
+        What became of what was reserved, as far as that could be found out.
     """
     try:
         voided = account.void_if_unanswered()
     except TakenOverError:
-        return False
+        return Reservation.UNKNOWN
     except SparkDPError:
         run.progress.say("the reservation stands, for the ledger could not be asked; the same key resumes it")
-        return False
+        return Reservation.UNKNOWN
     with suppress(SparkDPError):  # the run has failed already, perhaps because nothing can be written here
         keep_head(run, account.head)
     if voided:
         run.progress.say("nothing was answered: what was reserved is given back")
         with suppress(SparkDPError):
             answers_of(run, account).remove()
-    return voided
+    return Reservation.GIVEN_BACK if voided else Reservation.ANSWERED
 
 
 def answers_of(run: Run, account: RunAccount) -> Folder:

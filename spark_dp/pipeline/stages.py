@@ -157,8 +157,9 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
         )
         measurements = planned.mechanism.measure(curator, planned.queries, say)
     except Exception as failure:
-        if not give_back(run, account) and isinstance(failure, SparkDPError):
-            say_what_stays_charged(failure)
+        reserved = give_back(run, account)
+        if isinstance(failure, SparkDPError):
+            say_what_stays_charged(failure, reserved)
         raise
     finally:
         opened.release()

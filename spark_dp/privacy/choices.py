@@ -121,7 +121,9 @@ def choices_of(queries: Iterable[AnsweredQuery], *, unit: int, law: NoiseLaw) ->
     """Reads what a run's scores and selections revealed.
 
     Of a marginal that was scored twice the first score counts: that there is a second one may depend on the first. Of one
-    that was a candidate more than once the last choice counts, each choice having its own share of what may go wrong.
+    that was a candidate more than once the choice counts that was settled last, by the measurement of what it took (or at
+    once, where it took nothing): of several measured together, the last one made. Each choice has its own share of what may
+    go wrong.
 
     Guarantees: post-processing of specifications and answers. The shares add up to at most 1, and each depends on earlier
     answers only: of what is left of 1, a choice takes the part that it takes of what is left of the budget.

@@ -122,3 +122,39 @@ def test_equal_distances_are_found_again():
     assert folded_inverse(float(folded), 5.0) == pytest.approx(5.0)
     assert folded_inverse(0.5, 5.0) == 0.0
     assert FIXED.most == 1
+
+
+def integer_noise(sigma, rounded, cells):
+    """Returns the values and probabilities of a sum of cells' noise, and its standard deviation."""
+    at = np.arange(-int(12 * sigma) - 2, int(12 * sigma) + 3)
+    one = norm.cdf((at + 0.5) / sigma) - norm.cdf((at - 0.5) / sigma) if rounded else norm.pdf(at / sigma)
+    one = total = one / one.sum()
+    for _ in range(cells - 1):
+        total = np.convolve(total, one)
+    half = len(total) // 2
+    values = np.arange(-half, half + 1)
+    return values, total, float(np.sqrt((total * values**2).sum()))
+
+
+def missed(noise, factor, beside):
+    values, chances, stddev = noise
+    return float(chances[np.abs(values) > factor * stddev + beside + 1e-12].sum())
+
+
+WIDTHS = np.linspace(0.3, 7, 671)
+
+
+@pytest.mark.parametrize("rounded", [True, False])
+@pytest.mark.parametrize("cells", [1, 2, 4])
+@pytest.mark.parametrize("sigma", [1.0, 1.5, 3.0, 10.0])
+def test_half_a_unit_covers_what_integer_noise_is_not_normal_by(sigma, cells, rounded):
+    noise = integer_noise(sigma, rounded, cells)
+    values, chances, stddev = noise
+    off = np.abs(np.cumsum(chances) - norm.cdf((values + 0.5) / stddev)).max()
+    assert off < (0.011 if cells == 1 else 0.0052) / sigma**2
+    assert all(missed(noise, c, 0.5) <= 2 * norm.sf(c) + 1e-15 for c in WIDTHS)
+
+
+def test_without_half_a_unit_integer_noise_is_not_covered():
+    noise = integer_noise(1.0, True, 2)
+    assert any(missed(noise, c, 0.0) > 1.2 * 2 * norm.sf(c) for c in WIDTHS)

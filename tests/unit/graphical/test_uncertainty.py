@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical import Domain, Schedule, error_bars, estimate, noisy_marginal
@@ -98,7 +99,7 @@ def test_what_was_not_measured_has_a_bound_from_the_smallest_marginal_that_choos
     bars = error_bars(model, measurements, ("c", "a"), revealed=revealed)
     assert bars.basis is Basis.REVEALED
     assert bars.low is None
-    assert bars.bound == pytest.approx(100 + 1.644854 * 10 + 30, rel=1e-4)
+    assert bars.bound == pytest.approx(100 + norm.isf(0.025 * 7 / 8) * 10 + 30)
     assert bars.expected == pytest.approx(math.sqrt(100**2 - 30**2))
     nothing = error_bars(model, measurements, ("a", "c"))
     assert (nothing.basis, nothing.bound, nothing.bound_tvd) == (Basis.NONE, None, None)
@@ -157,3 +158,38 @@ def test_the_bound_holds_where_most_cells_are_empty_and_is_far_below_the_noise_o
         assert bars.expected < bars.bound
     assert held == 12
     assert max(bounds) < 0.6 * bars.measured_l1
+
+
+def test_what_was_certain_to_be_measured_gets_all_that_may_go_wrong_and_what_was_chosen_half():
+    measurements = measured(
+        [("a",), ("b",), ("a", "b")], [4, 4, 6], ["mst/one-way-1", "mst/one-way-2", "mst/pairs"]
+    )
+    model = estimate(DOMAIN, measurements, max_cells=100).model
+
+    def half(clique, schedule):
+        bars = error_bars(model, measurements, clique, schedule=schedule)
+        return float((bars.high - bars.centre).max()) - 2.0**-21, bars.stddev
+
+    width, stddev = half(("a", "b"), Schedule.FIXED)
+    assert width == pytest.approx(1.959964 * stddev, rel=1e-5)
+    width, stddev = half(("a", "b"), Schedule.TWO_STAGES)
+    assert width == pytest.approx(2.241403 * stddev, rel=1e-5)
+    width, stddev = half(("b",), Schedule.TWO_STAGES)
+    assert width == pytest.approx(2.3535 * stddev, rel=1e-3)
+
+
+@pytest.mark.parametrize("rows", [100.0, 1e9])
+def test_a_bound_and_the_number_of_rows_beside_it_share_what_may_go_wrong(rows):
+    measurements = measured([("a",)], [4])
+    model = estimate(DOMAIN, measurements, max_cells=100).model
+    bars = error_bars(model, measurements, ("a", "c"), confidence=0.9, revealed=[scored(rows=rows)])
+    total, noise = float(measurements[0].values.sum()), math.sqrt(2) * 4
+    rows_off = norm.isf(0.05 / 8 / 2) * noise + 2.0**-21
+    l1 = min(rows + norm.isf(0.05 * 7 / 8) * 10 + 30, model.total + total + rows_off)
+    assert bars.bound == pytest.approx(l1)
+    low, high = total - rows_off, total + rows_off
+    assert bars.bound_rows == pytest.approx((low, high))
+    assert bars.bound_tvd == pytest.approx(
+        min(1, (l1 + max(high - model.total, model.total - low)) / (2 * low))
+    )
+    assert bars.rows == pytest.approx((total - 1.644854 * noise, total + 1.644854 * noise), abs=1e-3)

@@ -12,6 +12,7 @@ from spark_dp.pipeline.config import parse_config
 from spark_dp.pipeline.config_sections import LearnedBound
 from spark_dp.pipeline.describe_plan import WIDTH, plan_lines
 from spark_dp.pipeline.inputs import contribution_of
+from spark_dp.pipeline.manifest import promise_of
 from spark_dp.pipeline.plan_accounting import promises_of
 from spark_dp.pipeline.plan_private import private_facts
 from spark_dp.pipeline.planning import plan_run
@@ -191,6 +192,17 @@ def test_a_plan_says_that_auto_may_choose_again_where_private_steps_come_first(s
     plan = plan_run(config(schema, unit, "mechanism.name=auto"))
     shown = " ".join("\n".join(plan_lines(plan)).split())
     assert (MAY_CHANGE in shown) == (MAY_CHANGE in plan.facts()["mechanism_reason"]) == may_change
+
+
+def test_the_manifest_of_a_run_that_has_learned_states_a_reason_that_is_final():
+    settings = config(PRIVATE, UNIT, "mechanism.name=auto")
+    plan = plan_run(settings)
+    statement = promise_of(
+        settings, "5eed", plan.accounting, plan.rho, mechanism=plan.mechanism.name, reason=plan.reason
+    )
+    assert statement["mechanism_reason"].startswith(f"{plan.mechanism.name}, because")
+    assert MAY_CHANGE not in statement["mechanism_reason"]
+    assert MAY_CHANGE in plan.facts()["mechanism_reason"]
 
 
 def test_a_named_mechanism_is_not_chosen_again():
