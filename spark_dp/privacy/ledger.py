@@ -19,7 +19,6 @@ from spark_dp.errors import ConfigurationError, LedgerError, nearest
 from spark_dp.privacy.account_rules import (
     Row,
     RunRequest,
-    Spent,
     accounting_of,
     require_affordable,
     require_same_promise,
@@ -35,12 +34,12 @@ from spark_dp.privacy.leases import Heartbeat, Waiting, held_until, lease_second
 from spark_dp.privacy.ledger_chain import Change, Deed, Head, What, now, record, require_entry
 from spark_dp.privacy.ledger_database import NOTHING, RESTORE, create_tables, guarded, open_tables
 from spark_dp.privacy.ledger_replay import Verified, verify
-from spark_dp.privacy.ledger_schema import accounts, entries, queries, runs
+from spark_dp.privacy.ledger_schema import accounts, entries, runs
 from spark_dp.privacy.ledger_show import account_view, bound_to, run_views
-from spark_dp.privacy.query_record import read_query
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours
-from spark_dp.privacy.thresholds import delta_of, write_reserve
+from spark_dp.privacy.spending import spent_of
+from spark_dp.privacy.thresholds import write_reserve
 from spark_dp.privacy.voiding import require_voidable, void
 
 
@@ -210,7 +209,7 @@ class Ledger:
             if (until := held_until(connection, dataset, key)) is not None:
                 return until
         else:
-            require_affordable(account, _spent(account, verified), request)
+            require_affordable(account, spent_of(account, verified), request)
         if request.place is not None:
             bind = binding(connection, dataset, request.place, bound_to(verified))
             if bind is not None:
@@ -269,7 +268,7 @@ class Ledger:
             require_same_promise(account, request)
             run = verified.rows[runs.name].get((dataset, key))
             if run is None or run["status"] == "voided":
-                require_affordable(account, _spent(account, verified), request)
+                require_affordable(account, spent_of(account, verified), request)
 
     def show(self, dataset: str) -> AccountView:
         """Returns what an account may spend and has spent.
@@ -279,7 +278,7 @@ class Ledger:
         """
         with guarded(), self._engine.begin() as connection:
             account, verified = _verified(connection, dataset)
-        return account_view(account, verified, _spent(account, verified))
+        return account_view(account, verified, spent_of(account, verified))
 
     def history(self, dataset: str) -> tuple[RunView, ...]:
         """Returns an account's runs with their queries, oldest first.
@@ -374,29 +373,6 @@ def _require_no_chain(connection: sa.Connection, dataset: str) -> None:
             f"Account {dataset!r} in the ledger was altered: it has a chain, and its row of {accounts.name} is "
             f"missing. {NOTHING} {RESTORE}"
         )
-
-
-def _spent(account: Row, verified: Verified) -> Spent:
-    """Returns what the runs of an account have reserved.
-
-    Raises:
-        LedgerError: they asked more thresholds than the account has a part of its delta for, as builds before 0.1.0 let
-            them: what is left of its rho then pays for less than it says.
-    """
-    live = [run for run in verified.of(runs) if run["status"] != "voided"]
-    asked: dict[str, Fraction] = {}
-    for query in verified.of(queries):
-        asked[query["key"]] = asked.get(query["key"], Fraction(0)) + delta_of([read_query(query).event])
-    thresholds = sum(
-        (max(thresholds_of(run), asked.get(run["key"], Fraction(0))) for run in live), Fraction(0)
-    )
-    if thresholds > thresholds_of(account):
-        raise LedgerError(
-            f"Account {account['dataset']!r} has paid for thresholds of delta = {float(thresholds):.3g}, and keeps "
-            f"{float(thresholds_of(account)):.3g} of its delta for them: it was opened by a build that did not keep them "
-            f"apart. {NOTHING} Count the account as spent, and open another with --thresholds-delta."
-        )
-    return Spent(rho=sum((rho_of_run(run) for run in live), Fraction(0)), thresholds=thresholds)
 
 
 def _new_run(request: RunRequest, run_id: str, rho: Fraction, epoch: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spark_dp.errors import ConfigurationError, InputError, nearest
 from spark_dp.schema.table import TableSchema
 from spark_dp.schema.types import StorageType
-from spark_dp.spark.failures import kind_of, told_without_values
+from spark_dp.spark.failures import kind_of
 from spark_dp.spark.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -144,12 +144,6 @@ def declared_columns(
 def quoted(name: str) -> str:
     """Returns the column's name as Spark SQL wants it."""
     return "`" + name.replace("`", "``") + "`"
-
-
-def count_rows(rows: DataFrame, doing: str) -> int:
-    """Counts the rows of an output. Never of an input: that number is exact."""
-    with told_without_values(doing, field="output.path"):
-        return int(rows.count())
 
 
 def _require_present(name: str, have: Mapping[str, DataType], field: str) -> DataType:
