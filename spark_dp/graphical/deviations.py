@@ -84,7 +84,10 @@ def folded_inverse(mean: float, sigma: float) -> float:
 
     if sigma <= 0:
         return max(mean, 0.0)
-    return 0.0 if off(0.0) >= 0 else float(brentq(off, 0.0, mean))
+    if off(0.0) >= 0:
+        return 0.0
+    # Where the noise is far below the mean, rounding can leave off(mean) a few units in the last place under 0.
+    return mean if off(mean) <= 0 else float(brentq(off, 0.0, mean))
 
 
 def _block(alpha: float, looks: Looks) -> tuple[float, float]:

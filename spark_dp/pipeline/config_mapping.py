@@ -117,11 +117,11 @@ def _text(value: object) -> str | None:
 def _columns(path: Path, names: list[str], source: str, target: str, field: str) -> tuple[int, int]:
     for name in (source, target):
         if names.count(name) != 1:
-            lacks = "twice" if name in names else "not"
+            found = f"column {name!r} more than once" if name in names else f"no column {name!r}"
             _refuse_file(
                 path,
                 field,
-                f"has column {name!r} {lacks}, of {len(names)}. Name its columns as in the schema",
+                f"has {found}, of {len(names)}. Name its columns as in the schema",
             )
     return names.index(source), names.index(target)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -108,6 +108,8 @@ def test_what_errors_exceed_a_threshold_by_is_covered(cells, threshold):
     sizes=st.lists(st.floats(0, 50), min_size=1, max_size=20),
     sigma=st.floats(0.1, 20),
 )
+@example(sizes=[13.330831982471935], sigma=0.1)
+@example(sizes=[50.0] * 7 + [0.1], sigma=0.1)
 @settings(max_examples=60, deadline=None)
 def test_noise_is_taken_off_a_distance_and_never_too_much_of_it(sizes, sigma):
     d = np.array(sizes)
