@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -108,8 +108,6 @@ def test_what_errors_exceed_a_threshold_by_is_covered(cells, threshold):
     sizes=st.lists(st.floats(0, 50), min_size=1, max_size=20),
     sigma=st.floats(0.1, 20),
 )
-@example(sizes=[13.330831982471935], sigma=0.1)
-@example(sizes=[50.0] * 7 + [0.1], sigma=0.1)
 @settings(max_examples=60, deadline=None)
 def test_noise_is_taken_off_a_distance_and_never_too_much_of_it(sizes, sigma):
     d = np.array(sizes)
@@ -117,6 +115,11 @@ def test_noise_is_taken_off_a_distance_and_never_too_much_of_it(sizes, sigma):
     found = folded_inverse(float(folded.mean()), sigma)
     assert d.mean() <= found + 1e-5 * (1 + found) + 1e-2 * sigma * (d.mean() < 0.1 * sigma)
     assert found <= folded.mean() + 1e-9
+
+
+@pytest.mark.parametrize(("mean", "sigma"), [(8.331634669637511, 1.0), (1.0457731166633788, 0.125)])
+def test_a_distance_is_found_where_rounding_leaves_no_change_of_sign(mean, sigma):
+    assert folded_inverse(mean, sigma) == pytest.approx(mean)
 
 
 def test_equal_distances_are_found_again():
