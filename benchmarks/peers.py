@@ -65,7 +65,9 @@ PEERS: Final = {
 def main() -> None:
     asked = _arguments()
     records = Records(asked.record)
-    title(f"Peers: all triples, δ = {DELTA}, unit = row, models of {MODEL_MB} MB, at most {asked.seconds} CPU s")
+    title(
+        f"Peers: all triples, δ = {DELTA}, unit = row, models of {MODEL_MB} MB, at most {asked.seconds} CPU s"
+    )
     for name in asked.tables:
         data, domain = load(name)
         table = Counted.of(domain, data)

@@ -1,0 +1,123 @@
+"""The table of `aim.py` and `peers.py` in Markdown, and how ours compares: python -m benchmarks.aim_table FILE...
+
+In each setting the better of our mechanisms by the mean error of triples is set against the best of all peers. What peers
+were measured at earlier, elsewhere or by other means stands in EARLIER, and is marked in the table.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks.records import Record, read
+
+OURS: Final = "ours"
+COMPARED: Final = ("oneshot", "aim")
+"""The mechanisms of ours of which the better one counts."""
+
+Setting = tuple[str, float]
+
+
+def _earlier(who: str, mechanism: str, setting: Setting, cpu: float, errors: Sequence[float]) -> Record:
+    one, two, three = errors
+    return Record(
+        who=who,
+        mechanism=mechanism,
+        table=setting[0],
+        epsilon=setting[1],
+        seed=-1,
+        cpu=cpu,
+        wall=float("nan"),
+        errors=(one, two, three),
+        note="measured earlier",
+    )
+
+
+_UNKNOWN: Final = float("nan")
+EARLIER: Final = (
+    _earlier("mbi", "aim, quick projections", ("adult", 1.0), 784, (0.0116, 0.0431, 0.0935)),
+    _earlier("dpsynth", "swift", ("adult", 1.0), 431, (0.0124, 0.0495, 0.1052)),
+    _earlier("mbi", "mst", ("adult", 1.0), 203, (0.0086, 0.0527, 0.114)),
+    _earlier("mbi", "mst, quick projections", ("adult", 10.0), 93, (0.0013, 0.0412, 0.0998)),
+    _earlier("mbi", "aim, quick projections", ("titanic", 1.0), 74, (0.1188, 0.2547, 0.3936)),
+    _earlier("mbi", "mst", ("titanic", 1.0), 21, (0.0915, 0.2279, 0.3624)),
+    _earlier("dpsynth", "swift", ("titanic", 1.0), 74, (0.0893, 0.2228, 0.3682)),
+    _earlier("dpsynth", "independent", ("titanic", 1.0), _UNKNOWN, (0.0704, 0.2072, 0.3543)),
+    _earlier("mbi", "aim, quick projections", ("nltcs", 1.0), 649, (0.0007, 0.0034, 0.0073)),
+    _earlier("mbi", "mst", ("nltcs", 1.0), 12.5, (0.0007, 0.0850, 0.1374)),
+)
+
+
+def main() -> None:
+    records = [*EARLIER, *read(Path(file) for file in sys.argv[1:])]
+    groups: dict[Setting, dict[tuple[str, str], list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        groups[record.setting][record.who, record.mechanism].append(record)
+    print("| table | ε | runs | mechanism | CPU s | wall s | TVD 1 / 2 / 3 (sd of the last) |")
+    print("|---|---|---|---|---|---|---|")
+    for setting in sorted(groups):
+        for (who, mechanism), runs in sorted(
+            groups[setting].items(), key=lambda kv: (kv[0][0] != OURS, kv[0])
+        ):
+            print(_row(setting, who, mechanism, runs))
+    _compare(groups)
+
+
+def _row(setting: Setting, who: str, mechanism: str, runs: Sequence[Record]) -> str:
+    label = f"**{mechanism}**" if who == OURS else f"*{who} {mechanism}*"
+    early = " †" if runs[0].note == "measured earlier" else ""
+    return (
+        f"| {setting[0]} | {setting[1]:g} | {len(runs)} | {label}{early} | {_seconds([r.cpu for r in runs])} | "
+        f"{_seconds([r.wall for r in runs])} | {_errors(runs)} |"
+    )
+
+
+def _seconds(values: Sequence[float]) -> str:
+    middle = float(np.median(values))
+    return "" if np.isnan(middle) else f"{middle:.1f}" if middle < 100 else f"{middle:.0f}"
+
+
+def _errors(runs: Sequence[Record]) -> str:
+    ended = np.array([r.errors for r in runs if r.errors is not None])
+    if not len(ended):
+        return runs[0].note
+    means = " / ".join(f"{error:.4f}".lstrip("0") for error in ended.mean(axis=0))
+    return means + (f" ({ended[:, 2].std(ddof=1):.4f})".replace("(0", "(") if len(ended) > 1 else "")
+
+
+def _compare(groups: Mapping[Setting, Mapping[tuple[str, str], Sequence[Record]]]) -> None:
+    """Prints our better mechanism against the best peer: errors of triples, CPU seconds, and the mean over settings."""
+    print("\n| table | ε | ours | best peer | error: ours / theirs | CPU time: theirs / ours |")
+    print("|---|---|---|---|---|---|")
+    ratios = []
+    for setting, found in sorted(groups.items()):
+        ours = {k: r for k, r in found.items() if k[0] == OURS and k[1] in COMPARED}
+        peers = {k: r for k, r in found.items() if k[0] != OURS and any(x.errors for x in r)}
+        if not ours or not peers:
+            continue
+        mine, theirs = min(ours, key=lambda k: _mean(ours[k])), min(peers, key=lambda k: _mean(peers[k]))
+        ratios.append(_mean(ours[mine]) / _mean(peers[theirs]))
+        # A simple mechanism may be the best there is in error; it is no measure of time for the adaptive ones.
+        clock = [r.cpu for k, r in found.items() if k[0] != OURS and "aim" in k[1] for r in r]
+        time = f"{np.median(clock) / np.median([r.cpu for r in ours[mine]]):.0f}× (AIM)" if clock else ""
+        print(
+            f"| {setting[0]} | {setting[1]:g} | {mine[1]} {_mean(ours[mine]):.4f} | "
+            f"{' '.join(theirs)} {_mean(peers[theirs]):.4f} | {ratios[-1]:.2f} | {time} |"
+        )
+    if ratios:
+        print(
+            f"\nGeometric mean of {len(ratios)} settings {np.exp(np.mean(np.log(ratios))):.3f}, largest {max(ratios):.3f}"
+        )
+
+
+def _mean(runs: Sequence[Record]) -> float:
+    return float(np.mean([r.errors[2] for r in runs if r.errors is not None]))
+
+
+if __name__ == "__main__":
+    main()
