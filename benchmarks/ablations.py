@@ -20,6 +20,7 @@ from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 from spark_dp.mechanisms import choice, oneshot
 from spark_dp.mechanisms.oneshot import OneShot, OneShotShares
 from spark_dp.privacy.composition import Accounting
+from spark_dp.privacy.scoring import NoisyDistance
 
 
 @contextmanager
@@ -48,10 +49,9 @@ def unprojected() -> Iterator[None]:
 @contextmanager
 def columns_once() -> Iterator[None]:
     """Columns are no candidates: what they are off by is taken to be nothing."""
-    worst = oneshot.NoisyDistance
 
-    def distance(*, clique: tuple[str, ...], rows: float, stddev: float) -> oneshot.NoisyDistance:
-        return worst(clique=clique, rows=0.0 if len(clique) == 1 else rows, stddev=stddev)
+    def distance(*, clique: tuple[str, ...], rows: float, stddev: float) -> NoisyDistance:
+        return NoisyDistance(clique=clique, rows=0.0 if len(clique) == 1 else rows, stddev=stddev)
 
     with patch.object(oneshot, "NoisyDistance", distance):
         yield
