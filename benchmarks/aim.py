@@ -8,7 +8,7 @@ A run that the file holds is not done again; `python -m benchmarks.aim_table run
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +24,6 @@ from spark_dp.privacy.composition import Accounting
 DELTA: Final = 1e-9
 MAX_CELLS: Final = 10_000_000
 TABLES: Final = ("adult", "msnbc", "nltcs", "titanic")
-PEERS: Final[Mapping[tuple[str, float], str]] = {
-    ("adult", 1.0): "AIM (mbi) .0116 / .0431 / .0935, SWIFT (dpsynth) .0124 / .0495 / .1052",
-    ("nltcs", 1.0): "AIM (mbi) .0007 / .0034 / .0073",
-    ("titanic", 1.0): "Independent (dpsynth) .0704 / .2072 / .3543, AIM (mbi) .1188 / .2547 / .3936",
-}
 
 
 def main() -> None:
@@ -48,8 +43,6 @@ def main() -> None:
                     for seed in range(asked.seeds)
                 ]
                 print(_line(f"{name} ε={epsilon:g} {mechanism}", found), flush=True)
-            if (name, epsilon) in PEERS:
-                print(f"  peers, 1 run each: {PEERS[name, epsilon]}", flush=True)
 
 
 def one_run(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +54,11 @@ EARLIER: Final = (
 
 
 def main() -> None:
-    records = [*EARLIER, *read(Path(file) for file in sys.argv[1:])]
+    show((*EARLIER, *read(Path(file) for file in sys.argv[1:])))
+
+
+def show(records: Iterable[Record]) -> None:
+    """Prints all runs, a row for those of one mechanism in one setting, and the comparisons."""
     groups: dict[Setting, dict[tuple[str, str], list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         groups[record.setting][record.who, record.mechanism].append(record)
@@ -97,7 +101,9 @@ def _compare(groups: Mapping[Setting, Mapping[tuple[str, str], Sequence[Record]]
     Time is set against the quickest of the peer's runs of that kind, ended or not: a simpler mechanism that has less error
     there is no measure of it.
     """
-    print(f"\n| {kind} | ε | ours | best peer | error: ours / theirs | CPU time of {kind}: theirs / ours |")
+    print(
+        f"\n| {kind} | ε | ours | best peer | error: ours / theirs | time of {kind}: theirs / ours, CPU and wall |"
+    )
     print("|---|---|---|---|---|---|")
     ratios = []
     for setting, found in sorted(groups.items()):
@@ -107,8 +113,9 @@ def _compare(groups: Mapping[Setting, Mapping[tuple[str, str], Sequence[Record]]
             continue
         mine = min(ours, key=lambda k: _mean(ours[k]))
         start = f"| {setting[0]} | {setting[1]:g} | {mine[1]} {_mean(ours[mine]):.4f} |"
-        cpu = float(np.median([record.cpu for record in ours[mine]]))
-        time = _slower([r for k, runs in found.items() if k[0] != OURS and kind in k[1] for r in runs], cpu)
+        time = _slower(
+            [r for k, runs in found.items() if k[0] != OURS and kind in k[1] for r in runs], ours[mine]
+        )
         if not peers:
             print(f"{start} none that ended | | {time} |")
             continue
@@ -125,11 +132,17 @@ def _counts(kind: str, mechanism: str) -> bool:
     return kind == "aim" or kind in mechanism
 
 
-def _slower(theirs: Sequence[Record], ours: float) -> str:
+def _slower(theirs: Sequence[Record], ours: Sequence[Record]) -> str:
     if not theirs:
         return ""
     quickest = min(theirs, key=lambda record: (record.errors is None, record.cpu))
-    return f"{'' if quickest.errors else '> '}{quickest.cpu / ours:.0f}×"
+    times = quickest.cpu / np.median([r.cpu for r in ours]), quickest.wall / np.median([r.wall for r in ours])
+    more = "" if quickest.errors else "> "
+    return ", ".join("–" if np.isnan(ratio) else f"{more}{_times(float(ratio))}" for ratio in times)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
 
 
 def _ended(runs: Sequence[Record]) -> bool:

@@ -1,8 +1,9 @@
-"""The peers' AIM and MST on the tables of `aim.py`, one after the other, measured by the same code as ours.
+"""The peers' AIM and MST on the tables of `aim.py` beside ours in one run, measured by the same code.
 
 python -m benchmarks.peers --tables titanic --epsilons 1 --peers opendp-aim --seconds 900 --record runs.jsonl
-Each runs in its own environment (`peer_aim.py`, `peer_dpmm.py`) with the same declared domains, (ε, δ), unit, workload and
-model's limit, on one thread, and is stopped after so many CPU seconds. A run that the file holds is not done again.
+Each runs in its own environment (`peer_aim.py`, `peer_dpmm.py`; one that is not there is left out) with the same declared
+domains, (ε, δ), unit, workload and model's limit, on one thread, and is stopped after so many CPU seconds. A run that
+the file holds is not done again.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from typing import Final
 
 import pyarrow.parquet as pq
 
-from benchmarks.aim import DELTA, TABLES
+from benchmarks.aim import DELTA, TABLES, one_run
+from benchmarks.aim_table import show
 from benchmarks.records import Record, Records
 from benchmarks.tables import DATA, load, title
 from benchmarks.workload_error import Counted, errors_of
+from spark_dp.mechanisms.catalog import MECHANISMS, mechanism_named
 from spark_dp.privacy.budget import PrivacyBudget
 
 MODEL_MB: Final = 80
@@ -42,7 +45,7 @@ class Peer:
     asked: Mapping[str, object] = field(default_factory=dict)
 
 
-OPENDP: Final = Path(".venv-peers/bin/python")
+OPENDP: Final = Path(os.environ.get("OPENDP_PYTHON", ".venv-opendp/bin/python"))
 DPMM: Final = Path(os.environ.get("DPMM_PYTHON", ".venv-dpmm/bin/python"))
 PEERS: Final = {
     "opendp-aim": Peer(
@@ -64,6 +67,10 @@ PEERS: Final = {
 
 def main() -> None:
     asked = _arguments()
+    missing = [name for name in asked.peers if not PEERS[name].python.exists()]
+    if missing:
+        print(f"Not installed here, and left out: {', '.join(missing)}. Run: make .venv-opendp/.ready")
+    asked.peers = [name for name in asked.peers if name not in missing]
     records = Records(asked.record)
     title(
         f"Peers: all triples, δ = {DELTA}, unit = row, models of {MODEL_MB} MB, at most {asked.seconds} CPU s"
@@ -75,6 +82,11 @@ def main() -> None:
             for peer in asked.peers:
                 for seed in range(asked.seeds):
                     print(_line(_run(records, peer, name, table, epsilon, seed, asked.seconds)), flush=True)
+            for mechanism in asked.ours:
+                for seed in range(asked.our_seeds):
+                    ours = one_run(records, mechanism_named(mechanism), mechanism, name, table, epsilon, seed)
+                    print(_line(ours), flush=True)
+    show(records.all)
 
 
 def _run(
@@ -137,6 +149,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--epsilons", nargs="+", type=float, default=[0.1, 1.0, 10.0])
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=["opendp-aim", "opendp-mst"])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--ours", nargs="*", choices=list(MECHANISMS), default=["oneshot", "mst"])
+    parser.add_argument("--our-seeds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=900.0, help="of CPU, a run")
     parser.add_argument("--record", type=Path, help="a file of JSON lines to which runs are added")
     return parser.parse_args()

@@ -52,6 +52,10 @@ class Records:
     def get(self, key: tuple[str, str, str, float, int]) -> Record | None:
         return self._found.get(key)
 
+    @property
+    def all(self) -> tuple[Record, ...]:
+        return tuple(self._found.values())
+
     def add(self, record: Record) -> Record:
         self._found[record.key] = record
         if self._file is not None:
