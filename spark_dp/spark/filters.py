@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NOT_ROW_WISE = re.compile(
     r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
     r"input_file_\w+|current_(date|timestamp|time|timezone|user|catalog|database|schema)|curdate|now|"
-    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|exists|over|_metadata|"
+    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|using|exists|over|_metadata|"
     r"session_user|user\s*\(|identifier\s*\()(?!\w)|"
     r"\|>|\(\s*(table|from|with|values)\b",
     re.IGNORECASE,
@@ -37,18 +37,9 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     """
     if condition is None:
         return rows
-    # A comment may hide where a literal begins.
-    bare = _QUOTED.sub("''", condition)
-    found = (
-        _COMMENT.search(bare)
-        or _NOT_ROW_WISE.search(bare)
-        or _SPECIAL_TIME.search(condition)
-        or re.search(r"`_metadata`", condition, re.IGNORECASE)
-    )
-    if found:
-        raise _refused(repr(found.group(0)))
-    if _odd_time(condition):
-        raise _refused("a date or timestamp literal that does not begin with a digit")
+    said = words_beyond_a_row(condition)
+    if said is not None:
+        raise _refused(said)
     try:
         with nothing_logged():
             kept = rows.where(condition)
@@ -64,6 +55,25 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     if beyond is not None:
         raise _refused(beyond)
     return kept
+
+
+def words_beyond_a_row(condition: str) -> str | None:
+    """Returns what a condition's text has that a look at one row cannot need; None where it has nothing of the kind.
+
+    All that is looked at on Spark Connect: of the queries that may stand in brackets, `MAP ... USING` and
+    `REDUCE ... USING` have no SELECT.
+    """
+    # A comment may hide where a literal begins.
+    bare = _QUOTED.sub("''", condition)
+    found = (
+        _COMMENT.search(bare)
+        or _NOT_ROW_WISE.search(bare)
+        or _SPECIAL_TIME.search(condition)
+        or re.search(r"`_metadata`", condition, re.IGNORECASE)
+    )
+    if found:
+        return repr(found.group(0))
+    return "a date or timestamp literal that does not begin with a digit" if _odd_time(condition) else None
 
 
 def _odd_time(condition: str) -> bool:
