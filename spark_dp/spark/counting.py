@@ -184,11 +184,13 @@ class MarginalPass:
         run: counts a layout (`count_rows_of` on the bounded frame, or a direct pass over its files).
         totals: what it must find; None where the unit is the row, which needs no bounding.
         unchanged: raises when the input is not what it was.
+        heaviest: what a unit weighs in it at most, in fixed point; None where nothing bounds it.
     """
 
     run: Callable[[CountingLayout], Counted]
     totals: BoundTotals | None
     unchanged: Callable[[], None]
+    heaviest: int | None = None
 
 
 class SparkMarginals:
@@ -206,6 +208,8 @@ class SparkMarginals:
         prepare: bounds the table when it is first needed, once for all passes.
         passes: the planned passes over the table; one for all of `countable` where None.
         held_cells: the most cells of counts that are kept beside those of the latest pass; None keeps all.
+        weight: what noise is made for, `Contribution.weight`: a table in which a unit may weigh more is refused, which is
+            checked by what was asked of bounding and not by the rows. None where no noise follows.
     """
 
     def __init__(
@@ -216,12 +220,14 @@ class SparkMarginals:
         *,
         passes: Sequence[CountingLayout] | None = None,
         held_cells: int | None = None,
+        weight: int | None = None,
     ) -> None:
         self._domain = domain
         self._countable = tuple(countable)
         self._prepare = prepare
         self._passes = None if passes is None else tuple(passes)
         self._held_cells = held_cells
+        self._weight = weight
         self._table: MarginalPass | None = None
         self._vectors: list[tuple[CountingLayout, NDArray[np.int64]]] = []
 
@@ -234,6 +240,7 @@ class SparkMarginals:
         Raises:
             ContributionExceededError: the pass found other weights than the units' row counts allow.
             InputChangedError: the input changed since the start of the run.
+            InternalError: a unit was bounded to more than noise is made for. Nothing was counted.
         """
         answers: dict[Clique, NDArray[np.int64]] = {}
         self._answer(cliques, answers)
@@ -271,9 +278,19 @@ class SparkMarginals:
                 del self._vectors[0]
         self._vectors.append(self._run(layout))
 
+    def _bounded(self) -> MarginalPass:
+        """Prepares the table, whose units may weigh no more than noise is made for."""
+        table = self._prepare()
+        if self._weight is not None and (table.heaviest is None or table.heaviest > self._weight):
+            raise InternalError(
+                f"A unit was bounded to a weight of {table.heaviest}, and noise is made for {self._weight}. Nothing was "
+                "counted and nothing was drawn."
+            )
+        return table
+
     def _run(self, layout: CountingLayout) -> tuple[CountingLayout, NDArray[np.int64]]:
         if self._table is None:
-            self._table = self._prepare()
+            self._table = self._bounded()
         table = self._table
         counted = table.run(layout)
         table.unchanged()
