@@ -22,8 +22,11 @@ _NOT_ROW_WISE = re.compile(
 )
 _SPECIAL_TIME = re.compile(r"['\"]\s*(now|today|yesterday|tomorrow|epoch)\b[^'\"]*['\"]", re.IGNORECASE)
 _COMMENT = re.compile(r"--|/\*")
-_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`(?!\s*\()", re.DOTALL)
-_TYPED_TIME = re.compile(r"\b(date|time|timestamp(_ntz|_ltz)?)\s*[rR]?$", re.IGNORECASE)
+_QUOTED = re.compile(
+    r"(?<!\w)[rR](?:'[^']*'|\"[^\"]*\")|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:[^`]|``)*`", re.DOTALL
+)
+"""What Spark's lexer takes as one piece: a text, in which a raw one has no escapes, or a quoted name."""
+_TYPED_TIME = re.compile(r"\b(date|time|timestamp(_ntz|_ltz)?)\s*$", re.IGNORECASE)
 
 
 def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
@@ -64,7 +67,7 @@ def words_beyond_a_row(condition: str) -> str | None:
     `REDUCE ... USING` have no SELECT.
     """
     # A comment may hide where a literal begins.
-    bare = _QUOTED.sub("''", condition)
+    bare = _QUOTED.sub(_without_what_is_quoted, condition)
     found = (
         _COMMENT.search(bare)
         or _NOT_ROW_WISE.search(bare)
@@ -76,12 +79,19 @@ def words_beyond_a_row(condition: str) -> str | None:
     return "a date or timestamp literal that does not begin with a digit" if _odd_time(condition) else None
 
 
+def _without_what_is_quoted(quoted: re.Match[str]) -> str:
+    """Returns an empty text for a text or a name; a function's name stays, without its quotes."""
+    piece = quoted.group(0)
+    is_called = piece.startswith("`") and re.match(r"\s*\(", quoted.string[quoted.end() :])
+    return piece.strip("`") if is_called else "''"
+
+
 def _odd_time(condition: str) -> bool:
     """Whether a typed literal (DATE'...') may name a moment of the clock: Spark reads the clock as it parses it."""
     before = 0
     for quoted in _QUOTED.finditer(condition):
         typed = _TYPED_TIME.search(condition[before : quoted.start()])
-        if typed and not re.match(r"['\"]\s*[-+]?\d", quoted.group(0)):
+        if typed and not re.match(r"[rR]?['\"]\s*[-+]?\d", quoted.group(0)):
             return True
         before = quoted.end()
     return False
