@@ -26,6 +26,7 @@ from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours, values_l2_squared
 from spark_dp.privacy.tails import least_threshold, noise_tail
+from spark_dp.privacy.thresholds import promises_beside
 from spark_dp.privacy.transcript import Transcript
 from spark_dp.privacy.value_selection import ThresholdSpecification, Value, ValueCurator, specify
 
@@ -392,3 +393,12 @@ def test_the_exact_tail_is_met_and_not_only_kept_below():
 def test_the_check_rejects_a_threshold_without_delta():
     """The twin: a threshold that is 10 lower, or a value of 11 units, passes too often."""
     assert passes(LOUD, counted=11) > upper_limit(float(LOUD))
+
+
+@pytest.mark.parametrize("accounting", Accounting)
+def test_a_promise_is_stated_at_its_own_delta_however_much_of_that_thresholds_take(accounting):
+    thresholds = Fraction(9999, 10**13)
+    budget = PrivacyBudget(epsilon=1.0, delta=1e-9, thresholds=thresholds)
+    promises = promises_beside(accounting, budget.rho_in(accounting), 1e-9, thresholds)
+    (own,) = [promise for promise in promises if promise.delta == 1e-9]
+    assert own.epsilon == pytest.approx(1.0, rel=1e-6)
