@@ -282,9 +282,10 @@ class SparkMarginals:
         """Prepares the table, whose units may weigh no more than noise is made for."""
         table = self._prepare()
         if self._weight is not None and (table.heaviest is None or table.heaviest > self._weight):
+            bound = "any weight" if table.heaviest is None else f"a weight of {table.heaviest}"
             raise InternalError(
-                f"A unit was bounded to a weight of {table.heaviest}, and noise is made for {self._weight}. Nothing was "
-                "counted and nothing was drawn."
+                f"Units were bounded to {bound}, and noise is made for {self._weight}. Nothing was counted and nothing was "
+                "drawn."
             )
         return table
 
