@@ -19,8 +19,10 @@ Table = NDArray[np.float64]
 DENSE_CELL = 6.0
 """Nanoseconds of one inference for a cell of a clique whose table is built, as measured."""
 
-# Nanoseconds of what a box takes: a small product of matrices, a multiplication within one, a cell of a face.
-_A_PRODUCT, _A_MULTIPLICATION, _A_FACE_CELL = 150.0, 0.05, 6.0
+# Nanoseconds of what a box takes: a small product of matrices, a multiplication within one, a cell of a face. The last is
+# twice its time: some eight tables of each face are held, and all faces with less than a third of the clique's
+# cells keep that below what the clique's own table and its copies would be.
+_A_PRODUCT, _A_MULTIPLICATION, _A_FACE_CELL = 150.0, 0.05, 20.0
 
 _STARTS = 64
 """Threes of axes to start from, those of the longest axes first."""
