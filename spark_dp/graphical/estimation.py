@@ -148,7 +148,9 @@ def _decomposable(
         search = Search(problem, rows, tolerance * floor, max_iterations, progress)
         newton(search)
         reached = search.convergence
-        found = {c: b / rows for c, b in zip(smaller.cliques, search.beliefs, strict=True)}
+        found = dict(zip(smaller.cliques, search.beliefs(), strict=True))
+        for table in found.values():
+            table /= rows
     tables = [
         found[c] if c in found else np.full(domain.shape(c), 1.0 / domain.cells(c)) for c in tree.cliques
     ]

@@ -20,18 +20,16 @@ def newton(search: Search) -> None:
     """
     problem = search.problem
     point = problem.evaluate(np.zeros(problem.size))
-    search.judge(point.tables, point.multipliers)
+    search.judge(point.multipliers)
     while not search.is_over:
-        curvature = [
-            np.where(table > 0, 1.0 / precision, 0.0)
-            for table, precision in zip(point.tables, problem.precisions, strict=True)
-        ]
-        direction = problem.solver(curvature, accuracy=_ACCURACY)(point.violation)
+        solve = problem.solver(problem.curvature(point.multipliers), accuracy=_ACCURACY)
+        direction = solve(point.violation)
+        del solve
         reached = _ascend(problem, point, direction)
         if reached is None:
             return
         point = reached
-        search.judge(point.tables, point.multipliers)
+        search.judge(point.multipliers)
 
 
 def _ascend(problem: DualProblem, point: DualPoint, direction: Vector) -> DualPoint | None:
