@@ -35,27 +35,25 @@ KINDS = {
 }
 
 
-def placed(clique, table):
-    """Shapes a table over a canonical clique so that it broadcasts over the joint table."""
-    return table.reshape([DOMAIN.size(a) if a in clique else 1 for a in DOMAIN])
-
-
-def marginal_of(joint, clique):
-    return joint.sum(axis=tuple(i for i, a in enumerate(DOMAIN) if a not in clique))
-
-
-def compare(cliques, seed, scale, dense_cell, *, forbids, only_maximal):
+def compare(cliques, seed, scale, dense_cell, *, forbids, only_maximal, domain=DOMAIN):
     """Runs all passes and compares whatever they return with sums over the joint table."""
-    canonical = dict.fromkeys(DOMAIN.canonical(c) for c in cliques)
+
+    def placed(clique, table):
+        return table.reshape([domain.size(a) if a in clique else 1 for a in domain])
+
+    def marginal_of(joint, clique):
+        return joint.sum(axis=tuple(i for i, a in enumerate(domain) if a not in clique))
+
+    canonical = dict.fromkeys(domain.canonical(c) for c in cliques)
     sites = maximal_cliques(canonical) if only_maximal else tuple(canonical)
-    passes = Passes(build_junction_tree(DOMAIN, cliques, max_cells=10**4), sites, dense_cell=dense_cell)
+    passes = Passes(build_junction_tree(domain, cliques, max_cells=10**6), sites, dense_cell=dense_cell)
     random = np.random.default_rng(seed)
     for _ in range(2):  # What a pass leaves behind must not reach the next.
-        logs = [random.normal(0, scale, DOMAIN.shape(s)) for s in sites]
+        logs = [random.normal(0, scale, domain.shape(s)) for s in sites]
         if forbids:
             logs[0].flat[random.integers(logs[0].size)] = -np.inf
         kept = [log.copy() for log in logs]
-        joint_log = sum((placed(s, t) for s, t in zip(sites, logs, strict=True)), np.zeros(DOMAIN.sizes))
+        joint_log = sum((placed(s, t) for s, t in zip(sites, logs, strict=True)), np.zeros(domain.sizes))
         log_partition = passes.forward(logs)
         if np.isneginf(joint_log).all():
             assert log_partition == -np.inf
@@ -66,8 +64,8 @@ def compare(cliques, seed, scale, dense_cell, *, forbids, only_maximal):
         for site, found in zip(sites, passes.marginals(7.0), strict=True):
             np.testing.assert_allclose(found, marginal_of(joint, site), rtol=1e-9, atol=1e-12)
 
-        moves = [random.normal(5, 1, DOMAIN.shape(s)) for s in sites]
-        move = sum(placed(s, t) for s, t in zip(sites, moves, strict=True)) + np.zeros(DOMAIN.sizes)
+        moves = [random.normal(5, 1, domain.shape(s)) for s in sites]
+        move = sum(placed(s, t) for s, t in zip(sites, moves, strict=True)) + np.zeros(domain.sizes)
         change = joint * (move - (joint * move).sum() / 7.0)
         for site, found in zip(sites, passes.tangent(moves), strict=True):
             np.testing.assert_allclose(found, marginal_of(change, site), atol=1e-11)
@@ -93,6 +91,17 @@ def test_marginals_and_their_derivatives_are_those_of_the_joint_table(
 @pytest.mark.parametrize("only_maximal", [True, False])
 def test_every_kind_of_clique_set_has_the_marginals_of_the_joint_table(kind, only_maximal, dense_cell):
     compare(KINDS[kind], 1, 2.0, dense_cell, forbids=False, only_maximal=only_maximal)
+
+
+@WAYS
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+@pytest.mark.parametrize("cliques", [["ab", "bc", "ac"], ["ab", "bc", "ac", "abc"], ["ab", "bc", "ad", "cd"]])
+def test_tables_of_several_blocks_have_the_marginals_of_the_joint_table(cliques, scale, dense_cell):
+    domain = Domain(("a", "b", "c", "d"), (40, 30, 50, 3))
+    assert domain.cells(("a", "b", "c")) > 1 << 15
+    compare(
+        [tuple(c) for c in cliques], 3, scale, dense_cell, forbids=True, only_maximal=False, domain=domain
+    )
 
 
 @given(st.lists(st.sampled_from(SUBSETS), min_size=1, max_size=9))
