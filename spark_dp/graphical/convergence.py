@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.graphical.inference import BeliefPropagation, Placement, TableOf, Tables
+from spark_dp.graphical.sweep import blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,14 @@ class Target:
         if not self.place.lost:
             return beliefs[self.node] - self.values
         return np.asarray(beliefs[self.node].sum(axis=self.place.lost, keepdims=True) - self.values)
+
+    def add_residual(self, beliefs: Tables, table: NDArray[np.float64]) -> None:
+        """Adds the residual to a table of the values' shape, without another one of its size."""
+        if self.place.lost:
+            table += self.residual(beliefs)
+            return
+        for block in blocks(table.shape):
+            table[block] += beliefs[self.node][block] - self.values[block]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +112,7 @@ def proven_gap(
             slope = slope_of(i)
             costs += slope
             slope *= -targets[i].variance
-            slope += targets[i].residual(beliefs)
+            targets[i].add_residual(beliefs, slope)
             gap += float(np.vdot(slope, slope)) / (2 * targets[i].variance)
         return costs
 

@@ -155,8 +155,10 @@ class DualProblem:
             cells = self._free_cells[self._smaller.index(target)]
             return -multipliers[cells].reshape(own.place.shape)
         slope = self._spread(own.node, multipliers)
-        np.negative(slope, out=slope)
-        return np.maximum(slope, own.values / -own.variance, out=slope)
+        slope *= own.variance
+        np.minimum(slope, own.values, out=slope)
+        slope *= -1.0 / own.variance
+        return slope
 
     def solver(self, curvature: Tables, *, accuracy: float) -> Callable[[Vector], Vector]:
         """Returns a function that solves (A C A' + free variances) x = right side.
