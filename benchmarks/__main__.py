@@ -15,6 +15,7 @@ BENCHMARKS = (
     "preprocessing",
     "counting",
     "estimation",
+    "inference",
     "sizes",
     "wide",
 )

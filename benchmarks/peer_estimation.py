@@ -1,8 +1,8 @@
 """mbi's mirror descent with line search, in the environment .venv-peers: peer_estimation.py FOLDER.
 
 Reads what `estimation.py` wrote there and prints seconds with and without the first step's compiling, of wall time and of
-CPU, the loss, and the mean total variation of the marginals asked for. mirror_descent is what mbi recommends; its accelerated method and
-its interior gradient ended after 250 and 300 steps with losses over thirty times higher on adult.
+CPU, the loss, and the mean total variation of the marginals asked for. mirror_descent is what mbi recommends; its
+accelerated method and its interior gradient ended after 250 and 300 steps with losses over thirty times higher on adult.
 """
 
 from __future__ import annotations
