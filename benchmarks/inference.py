@@ -33,7 +33,7 @@ def cpu(work: Callable[[], object]) -> float:
 
 
 def passes() -> None:
-    """Beside the least that a pass over stored tables can do: write their weights on the way up, read them on the way down."""
+    """Beside the least that a pass over stored tables does: write their weights on the way up, read them on the way down."""
     title("A model of 80 MB: one pass, and one product with the covariance")
     domain, _, measured = problem("adult", 40, 10**7, 20.0)
     sites = maximal_cliques([domain.canonical(m.clique) for m in measured])
