@@ -144,6 +144,13 @@ class DualProblem:
             found.append(table)
         return found
 
+    def largest_curvature(self) -> Tables:
+        """Returns the most that each cell of each clique can yield to a slope: by the variance, whatever the multipliers."""
+        return [
+            np.full(centre.shape, 1.0 / precision)
+            for centre, precision in zip(self.centres, self.precisions, strict=True)
+        ]
+
     def slope(self, target: int, multipliers: Vector) -> NDArray[np.float64]:
         """Returns the best slope of a target, (table - noisy) / variance, for these multipliers.
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 from support.noise import noisy_marginals
@@ -71,6 +71,7 @@ def test_tables_are_made_to_agree_by_their_conditionals_from_the_roots_down(cliq
 
 
 @given(CLIQUES, st.integers(0, 10**6), st.sampled_from([(40.0, 3.0), (1e4, 5.0), (3.0, 20.0)]))
+@example([("a",), ("a", "d"), ("b", "d")], 3422, (3.0, 20.0))  # all that was measured of (a, d) is negative
 @settings(max_examples=60, deadline=None)
 def test_the_loss_of_a_forest_is_that_of_the_best_joint_table_and_the_gap_bounds_it(cliques, seed, size):
     rows, sigma = size
