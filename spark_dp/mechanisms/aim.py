@@ -39,6 +39,7 @@ _WEIGHT_BITS: Final = 20
 _ROUGH: Final = 0.02
 """The tolerance of a fit between rounds; the next round moves the model by more."""
 
+_COLUMNS_AGAIN = True
 _NOTE: Final = (
     "How many rounds there will be is not known: each chooses one marginal and measures it, and they get more of the budget "
     "where they bring little. The σ are those of twice as many rounds as columns; the first rounds have more noise, the "
@@ -152,7 +153,8 @@ class AIM:
         if not candidates:
             progress(f"{self.name}: no marginal of two columns is wanted that fits the model")
             return tuple(found)
-        importance = importances(plan.workload, candidates)
+        columns_again = [(a,) for a in plan.domain] if _COLUMNS_AGAIN else []
+        importance = importances(plan.workload, [*columns_again, *candidates])
         each = plan.rho * (1 - self.shares.one_way) / (self.shares.rounds_per_column * len(plan.domain))
         fitted = estimate(plan.domain, found, max_cells=plan.max_cells, tolerance=_ROUGH, zeros=plan.zeros)
         contenders = Contenders(plan, importance)
