@@ -39,7 +39,9 @@ _WEIGHT_BITS: Final = 20
 _ROUGH: Final = 0.02
 """The tolerance of a fit between rounds; the next round moves the model by more."""
 
-_COLUMNS_AGAIN = True
+_STEPS: Final = 10
+"""Of a fit between rounds at most: what is left to do the next one does, from where this one ended."""
+
 _NOTE: Final = (
     "How many rounds there will be is not known: each chooses one marginal and measures it, and they get more of the budget "
     "where they bring little. The σ are those of twice as many rounds as columns; the first rounds have more noise, the "
@@ -59,7 +61,7 @@ class AIMShares:
 
     one_way: Fraction = Fraction(1, 10)
     selection: Fraction = Fraction(1, 10)
-    rounds_per_column: int = 16
+    rounds_per_column: int = 4
 
     def __post_init__(self) -> None:
         if not (0 < self.one_way < 1 and 0 < self.selection < 1 and self.rounds_per_column >= 1):
@@ -153,8 +155,8 @@ class AIM:
         if not candidates:
             progress(f"{self.name}: no marginal of two columns is wanted that fits the model")
             return tuple(found)
-        columns_again = [(a,) for a in plan.domain] if _COLUMNS_AGAIN else []
-        importance = importances(plan.workload, [*columns_again, *candidates])
+        every = importances(plan.workload, [*((a,) for a in plan.domain), *candidates])
+        importance = {clique: weight for clique, weight in every.items() if weight}
         each = plan.rho * (1 - self.shares.one_way) / (self.shares.rounds_per_column * len(plan.domain))
         fitted = estimate(plan.domain, found, max_cells=plan.max_cells, tolerance=_ROUGH, zeros=plan.zeros)
         contenders = Contenders(plan, importance)
@@ -165,7 +167,7 @@ class AIM:
             each = left if left < 2 * each else each
             sigma = noise_of(1, each * (1 - self.shares.selection), plan.contribution)
             used = 1 - (left - each) / plan.rho
-            asked = contenders.candidates(fitted, found, sigma, int(plan.max_cells * used))
+            asked = contenders.candidates(fitted, found, sigma, int(plan.max_cells * used**2))
             if not asked:
                 asked = contenders.candidates(fitted, found, sigma, plan.max_cells)
             if not asked:
@@ -189,6 +191,7 @@ class AIM:
                 max_cells=plan.max_cells,
                 warm_start=fitted,
                 tolerance=_ROUGH,
+                max_iterations=_STEPS,
                 zeros=plan.zeros,
             )
             anneals = moved.below(fitted, measured[0].stddev)

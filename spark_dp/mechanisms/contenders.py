@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from math import prod
 from typing import Final
 
+import numpy as np
+
+from spark_dp.graphical.deviations import folded_inverse
 from spark_dp.graphical.estimation import Estimate
 from spark_dp.graphical.junction_tree import GrowingTree
 from spark_dp.graphical.projected_noise import Profile, unprojected_noise
@@ -65,11 +69,13 @@ class Contenders:
         for measured in found:
             precisions[measured.clique] = precisions.get(measured.clique, 0.0) + measured.stddev**-2
         marginals = fitted.model.marginals(asked)
+        left = _Left(fitted, found) if self._plan.zeros else None
         return [
             Candidate(
                 clique=clique,
                 estimate=marginals[clique],
-                bias=Profile.of(marginals[clique]).noise((sigma**-2 + precisions.get(clique, 0.0)) ** -0.5),
+                bias=Profile.of(marginals[clique]).noise((sigma**-2 + precisions.get(clique, 0.0)) ** -0.5)
+                + (left.within(clique) if left else 0.0),
                 weight=self._importance[clique],
             )
             for clique in asked
@@ -100,3 +106,36 @@ class Contenders:
         if cells > limit:
             self._too_large[clique] = cells
         return cells <= limit
+
+
+class _Left:
+    """What a fit leaves of the measurements beyond their noise: rows that structural zeros contradict.
+
+    To measure once more what no allowed model can agree with teaches nothing.
+
+    Args:
+        fitted: to `found`.
+        found: measurements.
+    """
+
+    def __init__(self, fitted: Estimate, found: Sequence[Measurement]) -> None:
+        marginals = fitted.model.marginals([m.clique for m in found])
+        self._residuals = [(m.clique, marginals[m.clique] - m.values, m.stddev) for m in found]
+        self._known: dict[tuple[int, Clique], float] = {}
+
+    def within(self, clique: Clique) -> float:
+        """Returns by how much the model is off, in rows of L1, in the parts of a clique that were measured."""
+        return max((self._of(i, clique) for i in range(len(self._residuals))), default=0.0)
+
+    def _of(self, number: int, clique: Clique) -> float:
+        measured, residual, stddev = self._residuals[number]
+        shared = tuple(a for a in measured if a in clique)
+        if not shared:
+            return 0.0
+        if (number, shared) not in self._known:
+            lost = tuple(i for i, a in enumerate(measured) if a not in shared)
+            part = residual.sum(axis=lost)
+            spread = prod(residual.shape[i] for i in lost)
+            mean = float(np.abs(part).mean())
+            self._known[number, shared] = part.size * folded_inverse(mean, stddev * spread**0.5)
+        return self._known[number, shared]
