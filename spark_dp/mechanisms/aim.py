@@ -45,7 +45,8 @@ _STEPS: Final = 10
 _NOTE: Final = (
     "How many rounds there will be is not known: each chooses one marginal and measures it, and they get more of the budget "
     "where they bring little. The σ are those of twice as many rounds as columns; the first rounds have more noise, the "
-    "last ones less. What the rounds leave, if nothing is worth its noise, measures the columns again."
+    "last ones less. A round may also choose a column again; what the rounds leave, if nothing is worth its noise, measures "
+    "all columns again."
 )
 
 
@@ -79,8 +80,9 @@ class AIM:
     The candidates are the cliques below the workload. In each round the exponential mechanism chooses the one that the
     model gets most wrong, by its importance to the workload times its L1 error less its noise. Where a
     marginal moved the model by less than its noise, the next rounds get four times the budget. The model may grow
-    with the part of the budget that is used. Different from the reference:
+    with the part of the budget that is used, squared. Different from the reference:
 
+    - Columns are measured first, and are candidates as well.
     - The noise that is taken off a score is what is left of it after projection (`Profile`), with what was
       measured of the clique before.
     - To decline is a candidate, at the score 0: the rounds' budget is quadrupled with nothing measured, and
@@ -88,6 +90,8 @@ class AIM:
     - The one-way marginals' part is exact for any number of columns and rounds, and what is charged is what is measured.
     - The last round uses all that remains, to the last fraction.
     - Where no candidate fits the model, the one-way marginals get everything.
+    - What no model that obeys the structural zeros can agree with is taken off the scores (`Contenders`).
+    - Fits between rounds are rough: they take few steps from the last one's potentials.
 
     Guarantees: a resumed run gives the same measurements: what a round asks depends on stored answers, and whether there
     is another one on exact fractions.
@@ -184,6 +188,11 @@ class AIM:
             rho = left if left < each else each * (1 - self.shares.selection)
             measured = curator.measure(f"{name}/measure", [chosen], rho=rho)
             found += measured
+            if curator.remaining <= end:
+                progress(
+                    f"{name}: {' x '.join(chosen)}, noise of {measured[0].stddev:.4g} rows, all of the budget used"
+                )
+                break
             moved = _Movement.of(fitted, chosen)
             fitted = estimate(
                 plan.domain,
