@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, combinations
 from typing import Final
 
@@ -131,15 +131,16 @@ class Overlaps:
             )
         return self._affected[candidate]
 
-    def importance(self, candidate: Clique) -> float:
-        """Returns the sum over the workload of weight times the number of shared columns (McKenna et al. 2022)."""
-        return sum(weight * shared for weight, shared in self._shares(frozenset(candidate)))
+    def importances(self, candidates: Sequence[Clique]) -> NDArray[np.float64]:
+        """Returns for each the sum over the workload of weight times the number of shared columns (McKenna et al. 2022).
 
-    def _shares(self, held: frozenset[str]) -> Iterator[tuple[float, int]]:
+        That is the sum over its columns of the weights of the workload's cliques that hold the column.
+        """
+        of_column = dict.fromkeys(self.domain, 0.0)
         for number, weight in zip(self.wanted, self.weights, strict=True):
-            shared = len(held & set(self.cliques[number]))
-            if shared:
-                yield float(weight), shared
+            for attribute in self.cliques[number]:
+                of_column[attribute] += float(weight)
+        return np.array([sum(of_column[a] for a in clique) for clique in candidates])
 
 
 def cells_of(domain: Domain, cliques: Sequence[Clique]) -> NDArray[np.float64]:
