@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
 from desk import BUDGET, CrashError, Desk, FailingBlobs
 from scripted import SeededEntropy
+from support.kept import as_answers
 
 from spark_dp.errors import BudgetExceededError, ConfigurationError, InternalError, LedgerError
 from spark_dp.privacy.accounting import zcdp_delta
@@ -119,14 +119,10 @@ def test_what_did_not_pass_is_in_no_file(desk):
     curator(desk, Counts({"A": 5000, CANARY: 1})).learn(asked())
     files = [file for file in desk.folder.rglob("*") if file.is_file()]
     assert files
-    assert not any(CANARY.encode() in file.read_bytes() for file in files)
-    assert not any(as_answer(CANARY) in file.read_bytes() for file in files)
-    assert any(as_answer('"A"') in file.read_bytes() for file in files)  # the twin: what passed is found so
-
-
-def as_answer(text: str) -> bytes:
-    """A text as answers keep it: a 64-bit integer for each byte."""
-    return np.frombuffer(text.encode(), np.uint8).astype(np.int64).tobytes()
+    assert not any(form in file.read_bytes() for file in files for form in as_answers(CANARY))
+    assert any(
+        form in file.read_bytes() for file in files for form in as_answers('"A"')
+    )  # the twin: what passed
 
 
 def test_an_answer_is_replayed_and_not_drawn_again(desk):
