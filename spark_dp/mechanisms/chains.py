@@ -90,7 +90,8 @@ class Reached:
     def predicted(self) -> NDArray[np.float64]:
         """Returns the energy of each pair as the strongest chain between its columns has it."""
         chains = self._chains
-        return chains.most * np.square(self._reach[chains.first, chains.second])
+        reach: NDArray[np.float64] = self._reach[chains.first, chains.second]
+        return chains.most * np.square(reach)
 
     def explained_by(self, clique: Clique) -> NDArray[np.float64]:
         """Adds a clique's pairs, and returns what more of each pair's energy is explained with them, as far as believed."""
