@@ -14,6 +14,7 @@ from spark_dp.pipeline.plan_account import CHARGED, NOT_OPENED, UNREACHABLE, Sta
 from spark_dp.pipeline.plan_accounting import noise_of_other, promises_of
 from spark_dp.pipeline.plan_private import private_lines
 from spark_dp.pipeline.plan_resources import passes_of
+from spark_dp.pipeline.plan_time import time_lines
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.privacy.composition import Accounting
 from spark_dp.schema.describe import show
@@ -37,6 +38,7 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
         ("WHAT WILL BE ASKED", _questions(plan)),
         ("EXPECTED ERROR", _errors(plan)),
         ("WORK", _work(plan)),
+        ("TIME", time_lines(plan.time)),
         ("WHAT BECOMES OF VALUES AND ROWS", _bullets(_grouped_notes(plan))),
         ("WARNINGS", _bullets(plan.warnings(standing) or ["none"])),
     )

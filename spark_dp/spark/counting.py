@@ -21,7 +21,13 @@ from spark_dp.schema.domain import Clique, Domain
 from spark_dp.spark.bounding import MARK, MARK_PRIME, WEIGHT, BoundTotals
 from spark_dp.spark.encode import Codes
 from spark_dp.spark.failures import told_without_values
-from spark_dp.spark.histograms import CountingLayout, HistogramAccumulator, counting_layout, homes, split_vector
+from spark_dp.spark.histograms import (
+    CountingLayout,
+    HistogramAccumulator,
+    counting_layout,
+    homes,
+    split_vector,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -227,7 +227,7 @@ def split_vector(
 
 
 def homes(layout: CountingLayout, cliques: Sequence[Clique]) -> dict[Clique, int]:
-    """Returns for each clique which of `layout.kept` it can be summed out of, the first; those that lie in none are left out."""
+    """Returns for each clique the first of `layout.kept` that it can be summed out of; what lies in none is left out."""
     holders: dict[str, set[int]] = {}
     for i, have in enumerate(layout.kept):
         for a in have:
