@@ -119,9 +119,10 @@ def _questions(plan: RunPlan) -> Iterator[str]:
 def _workload(facts: dict[str, Any]) -> str:
     groups = _many(facts["groups"], "group")
     kind = {None: f"{groups} of columns that the configuration lists", 1: _many(facts["groups"], "column")}
-    what = kind.get(facts["degree"], f"all {groups} of {facts['degree']} columns")
+    every = "all " if facts["groups"] > 1 else ""
+    what = kind.get(facts["degree"], f"{every}{groups} of {facts['degree']} columns")
     if facts["degree"] == 2:
-        what = f"all {_many(facts['groups'], 'pair')} of columns"
+        what = f"{every}{_many(facts['groups'], 'pair')} of columns"
     because = "" if facts["reduced_because"] is None else f". {facts['reduced_because']}"
     return f"{what}, {_many(facts['cells'], 'cell')}{because}"
 

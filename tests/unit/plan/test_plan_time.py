@@ -58,7 +58,8 @@ def test_more_of_anything_takes_longer_where_it_matters_and_nowhere_less(what, n
 
 def test_counting_in_several_passes_takes_longer_than_in_one():
     def counting(memory):
-        return stages(ROWS, f"spark.spark.driver.memory={memory}", columns=20, values=60)["count"]
+        settings = (ROWS, "mechanism.name=oneshot", f"spark.spark.driver.memory={memory}")
+        return stages(*settings, columns=20, values=60)["count"]
 
     assert counting("8m").seconds > counting("1g").seconds
     assert "1 pass " in counting("1g").grows_with and "passes" in counting("8m").grows_with
