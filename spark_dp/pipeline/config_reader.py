@@ -181,13 +181,12 @@ def read_names(tree: Tree, field: str) -> tuple[str, ...]:
 
 
 def read_weight(tree: Tree, field: str) -> Fraction:
-    """Reads a positive weight exactly as it is written; within bounds beyond which floats, or an hour, would not do."""
+    """Reads a positive weight exactly as it is written; within bounds that floats can work with."""
     is_number = isinstance(tree, Scalar) and tree.plain and _NUMBER.fullmatch(tree.text)
     if not isinstance(tree, Scalar) or not is_number or not _LEAST_WEIGHT <= float(tree.text) <= _MOST_WEIGHT:
         refuse(
             field,
-            f"has the weight {_shown(tree)}. Write a number above 0, from {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g}: only how "
-            "weights compare matters.",
+            f"has the weight {_shown(tree)}. Write a number above 0, from {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g}.",
         )
     return Fraction(tree.text)
 
