@@ -132,8 +132,8 @@ def size_warnings(
         yield (
             "No relation of columns can be kept, and only single columns are measured: the model may have "
             f"{queries.max_cells:,} cells (mechanism.max_model_mb), its columns have {sum(domain.sizes):,}, and the "
-            f"smallest pair, {' × '.join(smallest)}, would add {domain.cells(smallest) - sum(domain.shape(smallest)):,}. Raise "
-            "mechanism.max_model_mb, or use fewer bins or values."
+            f"smallest pair, {' × '.join(smallest)}, would add {domain.cells(smallest) - sum(domain.shape(smallest)):,}. "
+            "Raise mechanism.max_model_mb, or use fewer bins or values."
         )
     if together:
         missing = [pair for pair in wanted if pair not in countable]
