@@ -121,15 +121,9 @@ def released_page(
         matrix=_matrix(schema, model, relations),
         fitted=fitted,
         manifest=manifest,
-        rules=[_sentence(note) for note in schema.constraint_notes()],
+        rules=schema.rules(),
         columns=[_column(column, measurements, model) for column in schema.columns],
     )
-
-
-def _sentence(note: str) -> str:
-    """Takes the word that a plan's list needs off a constraint's note."""
-    said = note.removeprefix("Constraint: ")
-    return said[:1].upper() + said[1:] if said.startswith("no row ") else said
 
 
 def _times(epsilon: float) -> str:

@@ -219,7 +219,7 @@ def _work(plan: RunPlan) -> Iterator[str]:
         f"{_size(memory.executor_counts)} for counts, with {tasks} at once; allowed "
         f"{_size(memory.executor_allowed)}, half of spark.executor.memory",
     )
-    bound = " where that much is worth its noise: most models are far smaller" if memory.model_is_open else ""
+    bound = " if that much turns out to be worth its noise" if memory.model_is_open else ""
     yield _fact(
         "model",
         f"at most {memory.model_cells:,} cells ({_size(8 * memory.model_cells)}){bound}; mechanism.max_model_mb allows "

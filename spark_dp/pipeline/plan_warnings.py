@@ -163,8 +163,9 @@ def size_warnings(
         if role == "driver" and memory.model_is_open and memory.without_model <= allowed < needed:
             yield (
                 f"The driver may need up to {needed / 1e6:,.0f} MB if the model grows to all that mechanism.max_model_mb "
-                f"allows, and half of spark.driver.memory is {allowed / 1e6:,.0f} MB. Most models are far smaller: what is "
-                "worth its noise decides. To be sure, lower mechanism.max_model_mb or raise spark.driver.memory."
+                f"allows, and half of spark.driver.memory is {allowed / 1e6:,.0f} MB. What is worth its noise decides: on "
+                "wide tables that is often all that is allowed. To be sure, lower mechanism.max_model_mb or raise "
+                "spark.driver.memory."
             )
         elif needed > allowed:
             yield (

@@ -90,7 +90,7 @@ def site(tmp_path_factory) -> Site:
     return made
 
 
-@pytest.mark.parametrize("mechanism", ["mst", "aim"])
+@pytest.mark.parametrize("mechanism", ["mst", "aim", "oneshot"])
 def test_no_row_of_the_output_breaks_a_constraint_that_the_table_breaks(site, spark, mechanism, monkeypatch):
     monkeypatch.setattr("spark_dp.pipeline.run.open_session", lambda *_, **__: spark)
     assert {rule for row in people().to_pylist() for rule in broken(row)} >= {"married young", "zip"}
@@ -124,3 +124,8 @@ def test_no_row_of_the_output_breaks_a_constraint_that_the_table_breaks(site, sp
     kept = json.loads((site.folder / "runs" / mechanism / "released/measurements/schema.json").read_text())
     assert kept["format"] == 2
     assert len(kept["constraints"]) == 6
+    report = site.folder / "runs" / mechanism / "released/report"
+    for said in ((report / "report.html").read_text(), (report / "report.txt").read_text()):
+        assert "Rules that every synthetic row keeps" in said
+        assert "No row of the output has works false and hired" in said
+        assert "zip determines state in every row of the output, but where zip is" in said
