@@ -90,8 +90,7 @@ class Reached:
     def predicted(self) -> NDArray[np.float64]:
         """Returns the energy of each pair as the strongest chain between its columns has it."""
         chains = self._chains
-        reach: NDArray[np.float64] = self._reach[chains.first, chains.second]
-        return chains.most * np.square(reach)
+        return np.asarray(chains.most * np.square(self._reach[chains.first, chains.second]))
 
     def explained_by(self, clique: Clique) -> NDArray[np.float64]:
         """Adds a clique's pairs, and returns what more of each pair's energy is explained with them, as far as believed."""
