@@ -113,13 +113,8 @@ def test_no_row_of_the_output_breaks_a_constraint_that_the_table_breaks(site, sp
     ).to_pylist()
     assert len(rows) == 50_000
     assert [rule for row in rows for rule in broken(row)] == []
-    assert {row["state"] for row in rows} == {
-        "MA",
-        "NY",
-        "CA",
-        "ZZ",
-        None,
-    }  # where the zip leaves it open, any
+    # Where the zip leaves the state open it may be any; ZZ is no state of the table, and comes of noise or not.
+    assert {row["state"] for row in rows} | {"ZZ"} == {"MA", "NY", "CA", "ZZ", None}
     assert {row["marital"] for row in rows} == {"single", "married", "widowed", "unknown", None}
     kept = json.loads((site.folder / "runs" / mechanism / "released/measurements/schema.json").read_text())
     assert kept["format"] == 2
