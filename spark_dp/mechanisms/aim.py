@@ -129,6 +129,7 @@ class AIM:
                     cliques=candidates,
                     rho=rest - measure,
                     stddev=select.stddev,
+                    rounds=rounds,
                 ),
                 PlannedQuery(
                     name=f"{self.name}/rounds/measure",

@@ -29,15 +29,16 @@ def countable_candidates(
 ) -> tuple[Clique, ...]:
     """Returns the cliques of two or more columns below the workload that may be counted, the smaller degrees first.
 
-    Left out are cliques with which no model of max_cells could be made, the largest degrees of
-    which there would be more than MOST_CANDIDATES, and the largest cliques where the counts of all would be
-    COUNTED_CELLS times the model, or COUNTED_PAIRS times for pairs. A function of declared sizes alone.
+    Left out are cliques with a column of one cell, which tells nothing of others, and cliques with which no model of
+    max_cells could be made; the largest degrees of which there would be more than MOST_CANDIDATES; and the largest
+    cliques where the counts of all would be COUNTED_CELLS times the model, or COUNTED_PAIRS times for pairs. A function
+    of declared sizes alone.
     """
     domain = workload.domain
     model_cells = cells_of_models(domain, zeros)
 
     def fits(clique: Clique) -> bool:
-        return model_cells(clique) <= max_cells
+        return min(domain.shape(clique)) > 1 and model_cells(clique) <= max_cells
 
     found: list[Clique] = []
     for degree in range(2, len(domain) + 1):

@@ -21,7 +21,13 @@ from spark_dp.schema.domain import Clique, Domain
 from spark_dp.spark.bounding import MARK, MARK_PRIME, WEIGHT, BoundTotals
 from spark_dp.spark.encode import Codes
 from spark_dp.spark.failures import told_without_values
-from spark_dp.spark.histograms import CountingLayout, HistogramAccumulator, counting_layout, split_vector
+from spark_dp.spark.histograms import (
+    CountingLayout,
+    HistogramAccumulator,
+    counting_layout,
+    homes,
+    split_vector,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -251,10 +257,8 @@ class SparkMarginals:
 
     def _answer(self, cliques: Sequence[Clique], answers: dict[Clique, NDArray[np.int64]]) -> None:
         """Takes what is kept of the cliques out of it."""
-        for clique in cliques:
-            found = next(((x, v) for x, v in self._vectors if _holds(x, clique)), None)
-            if found is not None:
-                answers.update(split_vector(found[1], found[0], [clique]))
+        for layout, vector in self._vectors:
+            answers.update(split_vector(vector, layout, [c for c in cliques if c not in answers]))
 
     def _next_pass(self, missing: Sequence[Clique]) -> CountingLayout:
         """Returns what to count next: the planned pass of the first that is missing, unless a pass for all that is missing
@@ -262,9 +266,11 @@ class SparkMarginals:
         """
         if self._passes is None:
             self._passes = (counting_layout(self._countable, self._domain),)
-        planned = [next((x for x in self._passes if _holds(x, clique)), None) for clique in missing]
-        first = planned[0]
-        if first is not None and len({id(found) for found in planned}) <= _NEIGHBOURS:
+        planned: dict[Clique, CountingLayout | None] = dict.fromkeys(missing)
+        for layout in reversed(self._passes):
+            planned |= dict.fromkeys(homes(layout, missing), layout)
+        first = planned[missing[0]]
+        if first is not None and len({id(found) for found in planned.values()}) <= _NEIGHBOURS:
             return first
         alone = counting_layout(missing, self._domain)
         if first is None or alone.vector_cells <= max(x.vector_cells for x in self._passes):
@@ -313,7 +319,3 @@ class SparkMarginals:
                 "The total weight is 2^62 or more: sums in int64 may overflow. Nothing was drawn."
             )
         return layout, counted.vector
-
-
-def _holds(layout: CountingLayout, clique: Clique) -> bool:
-    return any(set(clique) <= set(have) for have in layout.kept)
