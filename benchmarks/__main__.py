@@ -16,6 +16,7 @@ BENCHMARKS = (
     "preprocessing",
     "counting",
     "estimation",
+    "inference",
     "sizes",
     "wide",
 )

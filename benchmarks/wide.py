@@ -151,14 +151,19 @@ def run(
     held = (room.driver - max(map(room.driver_bytes, layouts))) // 8
     passes = Passes(codes, rows)
     source = SparkMarginals(domain, plan.countable, passes.prepare, passes=layouts, held_cells=held)
-    said: list[str] = []
+    begun, before, turns = peak(), time.process_time(), dict[str, float]()
+
+    def hear(said: str) -> None:
+        turns[said.partition(":")[0]] = time.process_time() - before - sum(passes.seconds)
+
     with curator_over(domain, source, contribution) as curator, timed() as measuring:
-        measured = mechanism.measure(curator, plan, said.append)
+        measured = mechanism.measure(curator, plan, hear)
+    scored, chosen = turns.get("oneshot/score", 0.0), turns.get("oneshot/chosen", 0.0)
     with timed() as fitting:
         fitted = estimate(domain, measured, max_cells=MODEL_CELLS)
     with timed() as sampling:
         made = sample(SamplingPlan.from_model(fitted.model), min(rows, MAX_CHUNK_ROWS), np.random.PCG64(5))
-    counting = sum(passes.seconds)
+    counting, reached = sum(passes.seconds), peak()
     kept = {m.clique for m in measured if len(m.clique) == 2}
     tree = [tuple(domain.attributes[i] for i in edge) for edge in edges]
     random = np.random.default_rng(7)
@@ -168,14 +173,17 @@ def run(
         f"\n{mechanism.name}: {len(layouts)} planned passes, {len(passes.seconds)} made, {whole.vector_cells:,} cells"
     )
     print(
-        f"  plan {planning.cpu:.1f} s, counting {counting:.1f} s, the rest of measuring {measuring.cpu - counting:.1f} s"
+        f"  plan {planning.cpu:.1f} s, counting {counting:.1f} s, the rest of measuring "
+        f"{measuring.cpu - counting:.1f} s, of which {scored:.1f} s until all was scored, "
+        f"{max(0.0, chosen - scored):.1f} s to choose"
     )
     print(
         f"  fit {fitting.cpu:.1f} s ({fitted.convergence.iterations} steps, {fitted.model.cells:,} cells, gap "
         f"{fitted.convergence.relative_gap:.1g} of the noise floor), sampling {sampling.cpu:.1f} s; CPU seconds"
     )
     print(
-        f"  peak memory {peak():,.0f} MB, of which {sum(c.nbytes for c in codes.values()) / 1e6:,.0f} MB are the rows"
+        f"  peak memory {reached:,.0f} MB, before measuring {begun:,.0f} MB, of which "
+        f"{sum(c.nbytes for c in codes.values()) / 1e6:,.0f} MB are the rows; declared are {driver_mb:,} MB"
     )
     print(f"  {len(kept)} pairs measured, {len(kept & set(tree))} of the {len(tree)} in the tree")
     print(

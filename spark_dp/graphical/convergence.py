@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_dp.graphical.inference import BeliefPropagation, Placement, Tables
+from spark_dp.graphical.inference import BeliefPropagation, Placement, TableOf, Tables
+from spark_dp.graphical.sweep import blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,17 @@ class Target:
 
     def residual(self, beliefs: Tables) -> NDArray[np.float64]:
         """Returns the model's marginal less the noisy one, in rows."""
+        if not self.place.lost:
+            return beliefs[self.node] - self.values
         return np.asarray(beliefs[self.node].sum(axis=self.place.lost, keepdims=True) - self.values)
+
+    def add_residual(self, beliefs: Tables, table: NDArray[np.float64]) -> None:
+        """Adds the residual to a table of the values' shape, without another one of its size."""
+        if self.place.lost:
+            table += self.residual(beliefs)
+            return
+        for block in blocks(table.shape):
+            table[block] += beliefs[self.node][block] - self.values[block]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +71,18 @@ class Convergence:
 
 def loss_of(targets: Sequence[Target], beliefs: Tables) -> float:
     """Returns the sum over the targets of |residual|^2 / (2 variance)."""
-    return sum(float(np.square(t.residual(beliefs)).sum()) / (2 * t.variance) for t in targets)
+    loss = 0.0
+    for target in targets:
+        residual = target.residual(beliefs)
+        loss += float(np.vdot(residual, residual)) / (2 * target.variance)
+    return loss
 
 
 def proven_gap(
     propagation: BeliefPropagation,
     targets: Sequence[Target],
     beliefs: Tables,
-    slopes: Sequence[NDArray[np.float64]],
+    slope_of: TableOf,
 ) -> float:
     """Bounds how much better than `beliefs` any consistent non-negative marginals can be.
 
@@ -82,13 +97,28 @@ def proven_gap(
 
     Args:
         beliefs: consistent non-negative marginals of the tree's cliques, in rows.
-        slopes: any numbers, shaped like the targets' values; they affect the tightness, never the truth.
+        slope_of: gives for each target any numbers, shaped like its values, in an array that may be changed; they affect the
+            tightness, never the truth.
     """
-    costs = [np.zeros_like(belief) for belief in beliefs]
-    mismatch = 0.0
-    for target, slope in zip(targets, slopes, strict=True):
-        costs[target.node] += slope
-        excess = target.residual(beliefs) - target.variance * slope
-        mismatch += float(np.square(excess).sum()) / (2 * target.variance)
-    reduced, _ = propagation.reduced_costs(costs)
-    return mismatch + sum(float(np.vdot(r, belief)) for r, belief in zip(reduced, beliefs, strict=True))
+    held: list[list[int]] = [[] for _ in beliefs]
+    for i, target in enumerate(targets):
+        held[target.node].append(i)
+    gap = 0.0
+
+    def cost_of(node: int) -> NDArray[np.float64]:
+        nonlocal gap
+        costs = np.zeros_like(beliefs[node])
+        for i in held[node]:
+            slope = slope_of(i)
+            costs += slope
+            slope *= -targets[i].variance
+            targets[i].add_residual(beliefs, slope)
+            gap += float(np.vdot(slope, slope)) / (2 * targets[i].variance)
+        return costs
+
+    def use(node: int, reduced: NDArray[np.float64]) -> None:
+        nonlocal gap
+        gap += float(np.vdot(reduced, beliefs[node]))
+
+    propagation.reduced_costs(cost_of, use)
+    return gap

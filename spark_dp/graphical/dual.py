@@ -28,19 +28,17 @@ class _Agreement:
 
 @dataclass(frozen=True, slots=True)
 class DualPoint:
-    """The best tables for given multipliers, and what they say of the dual function there.
+    """What the best tables for given multipliers say of the dual function there.
 
     Attributes:
         multipliers: one per equation.
         value: the dual function: a lower bound on the penalised loss.
         violation: left side less right side of each equation, the dual function's gradient.
-        tables: of the tree's cliques, non-negative, in rows; they agree only at the optimum.
     """
 
     multipliers: Vector
     value: float
     violation: Vector
-    tables: Tables
 
 
 class DualProblem:
@@ -90,9 +88,13 @@ class DualProblem:
         self._free_variance = np.zeros(size)
         for i, cells in zip(self._smaller, self._free_cells, strict=True):
             self._free_variance[cells] = self.targets[i].variance
-        self._fronts = Fronts(self._met())
+        self._met: list[list[tuple[slice, Placement, int]]] = [[] for _ in tree.cliques]
+        for agreement in self._agreements:
+            for node, place, sign in agreement.terms:
+                self._met[node].append((agreement.cells, place, sign))
+        self._fronts = Fronts(self._meetings())
 
-    def _met(self) -> list[Front]:
+    def _meetings(self) -> list[Front]:
         """Returns for each clique the multipliers that meet in it: only those shared with its parent are passed on."""
         settled: list[list[Block]] = [[] for _ in self.centres]
         passed: list[list[Block]] = [[] for _ in self.centres]
@@ -104,46 +106,66 @@ class DualProblem:
                 passed[node].append(block)
         return [Front(tuple(own), tuple(on)) for own, on in zip(settled, passed, strict=True)]
 
-    def evaluate(self, multipliers: Vector) -> DualPoint:
-        """Returns the best tables at these multipliers, max(0, y - s w) with w the multipliers spread out.
+    def table(self, node: int, multipliers: Vector) -> NDArray[np.float64]:
+        """Returns a clique's best table at these multipliers, max(0, y - s w) with w the multipliers spread out.
 
-        Only for a decomposable problem: elsewhere the dual function is finite on a part of the space alone.
+        Non-negative, in rows; the tables agree only at the optimum. Only for a decomposable problem: elsewhere the dual
+        function is finite on a part of the space alone.
         """
-        tables: Tables = []
+        table = self._spread(node, multipliers)
+        table *= -1.0 / self.precisions[node]
+        table += self.centres[node]
+        return np.maximum(table, 0.0, out=table)
+
+    def evaluate(self, multipliers: Vector) -> DualPoint:
+        """Returns the dual function and its gradient; holds one clique's table at a time."""
         value = -float(multipliers @ self.constant)
-        for centre, precision, slope in zip(
-            self.centres, self.precisions, self.spread(multipliers), strict=True
-        ):
-            table = np.maximum(centre - slope / precision, 0.0)
-            value += float(np.square(table - centre).sum()) * precision / 2 + float(np.vdot(table, slope))
-            tables.append(table)
+        violation = -self.constant
+        for node, (centre, precision) in enumerate(zip(self.centres, self.precisions, strict=True)):
+            table = self.table(node, multipliers)
+            for cells, place, sign in self._met[node]:
+                summed = table.sum(axis=place.lost).ravel()
+                violation[cells] += sign * summed
+                value += sign * float(multipliers[cells] @ summed)
+            table -= centre
+            value += float(np.vdot(table, table)) * precision / 2
         for i, cells in zip(self._smaller, self._free_cells, strict=True):
-            own = multipliers[cells]
-            value += float(own @ self.targets[i].values.ravel())
-            value -= self.targets[i].variance * float(own @ own) / 2
-        return DualPoint(multipliers, value, self.violation(tables, multipliers), tables)
+            own, target = multipliers[cells], self.targets[i]
+            value += float(own @ target.values.ravel()) - target.variance * float(own @ own) / 2
+            violation[cells] += target.values.ravel() - target.variance * own
+        return DualPoint(multipliers, value, violation)
 
-    def violation(self, tables: Tables, multipliers: Vector) -> Vector:
-        """Returns left side less right side of each equation."""
-        result = self.gather(tables) - self.constant
-        for i, cells in zip(self._smaller, self._free_cells, strict=True):
-            result[cells] += self.targets[i].values.ravel() - self.targets[i].variance * multipliers[cells]
-        return result
+    def curvature(self, multipliers: Vector) -> Tables:
+        """Returns how far each cell of each clique yields to a slope: by the variance, or not at all where it is empty."""
+        found: Tables = []
+        for node, precision in enumerate(self.precisions):
+            table = self.table(node, multipliers)
+            np.copyto(table, 1.0 / precision, where=table > 0)
+            found.append(table)
+        return found
 
-    def slopes(self, multipliers: Vector) -> Tables:
-        """Returns the best slope of each target, (table - noisy) / variance, for these multipliers.
+    def largest_curvature(self) -> Tables:
+        """Returns the most that each cell of each clique can yield to a slope: by the variance, whatever the multipliers."""
+        return [
+            np.full(centre.shape, 1.0 / precision)
+            for centre, precision in zip(self.centres, self.precisions, strict=True)
+        ]
+
+    def slope(self, target: int, multipliers: Vector) -> NDArray[np.float64]:
+        """Returns the best slope of a target, (table - noisy) / variance, for these multipliers.
 
         Computed from the multipliers and not from the tables, whose differences would be lost in
         rounding where counts are large.
         """
-        spread = self.spread(multipliers)
-        own = dict(zip(self._smaller, self._free_cells, strict=True))
-        return [
-            -multipliers[own[i]].reshape(t.place.shape)
-            if i in own
-            else np.maximum(-spread[t.node], -t.values / t.variance)
-            for i, t in enumerate(self.targets)
-        ]
+        own = self.targets[target]
+        if target in self._smaller:
+            cells = self._free_cells[self._smaller.index(target)]
+            return -multipliers[cells].reshape(own.place.shape)
+        slope = self._spread(own.node, multipliers)
+        slope *= own.variance
+        np.minimum(slope, own.values, out=slope)
+        slope *= -1.0 / own.variance
+        return slope
 
     def solver(self, curvature: Tables, *, accuracy: float) -> Callable[[Vector], Vector]:
         """Returns a function that solves (A C A' + free variances) x = right side.
@@ -195,26 +217,21 @@ class DualProblem:
 
         return solve
 
-    def spread(self, multipliers: Vector) -> Tables:
-        """Returns A' x: for each cell of each clique the sum of the multipliers of its equations."""
-        slopes: Tables = [np.zeros(centre.shape) for centre in self.centres]
-        for agreement in self._agreements:
-            values = multipliers[agreement.cells]
-            for node, place, sign in agreement.terms:
-                slopes[node] += (sign * values).reshape(place.shape)
+    def _spread(self, node: int, multipliers: Vector) -> NDArray[np.float64]:
+        """Returns for each cell of a clique the sum of the multipliers of its equations: its part of A' x."""
+        slopes = np.zeros(self.centres[node].shape)
+        for cells, place, sign in self._met[node]:
+            slopes += (sign * multipliers[cells]).reshape(place.shape)
         return slopes
 
-    def gather(self, tables: Tables) -> Vector:
-        """Returns A z for the tables of the cliques, free tables left out."""
-        sums = np.zeros(self.size)
-        for agreement in self._agreements:
-            for node, place, sign in agreement.terms:
-                sums[agreement.cells] += sign * tables[node].sum(axis=place.lost).ravel()
-        return sums
-
     def _apply(self, curvature: Tables, direction: Vector) -> Vector:
-        moved = [c * slope for c, slope in zip(curvature, self.spread(direction), strict=True)]
-        return self.gather(moved) + self._free_variance * direction
+        found = self._free_variance * direction
+        for node, table in enumerate(curvature):
+            moved = self._spread(node, direction)
+            moved *= table
+            for cells, place, sign in self._met[node]:
+                found[cells] += sign * moved.sum(axis=place.lost).ravel()
+        return found
 
     def _diagonal(self, curvature: Tables) -> Vector:
         result = self._free_variance.copy()

@@ -173,9 +173,11 @@ def gauss_newton(
     `problem.passes` holds in the end is that of the potentials returned.
     """
     wanted = tolerance * problem.noise_floor
-    damping, accuracy = max(problem.entropy, _FIRST_DAMPING), _ACCURACY
     point = problem.at(start)
     gap = problem.gap(point)
+    # Near the optimum whole steps are good ones.
+    first = min(_FIRST_DAMPING, gap / problem.noise_floor)
+    damping, accuracy = max(problem.entropy, first), _ACCURACY
     iterations = 0
     _tell(progress, problem, point, gap, iterations)
     is_current = True

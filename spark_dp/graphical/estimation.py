@@ -20,6 +20,7 @@ from spark_dp.graphical.junction_tree import JunctionTree, build_junction_tree
 from spark_dp.graphical.model import GraphicalModel
 from spark_dp.graphical.newton import newton
 from spark_dp.graphical.passes import Passes
+from spark_dp.graphical.scaling import scaled_start
 from spark_dp.graphical.search import Search
 from spark_dp.graphical.starts import first_potentials, potentials_of
 from spark_dp.graphical.zeros import StructuralZeros, allowed_potentials
@@ -148,7 +149,9 @@ def _decomposable(
         search = Search(problem, rows, tolerance * floor, max_iterations, progress)
         newton(search)
         reached = search.convergence
-        found = {c: b / rows for c, b in zip(smaller.cliques, search.beliefs, strict=True)}
+        found = dict(zip(smaller.cliques, search.beliefs(), strict=True))
+        for table in found.values():
+            table /= rows
     tables = [
         found[c] if c in found else np.full(domain.shape(c), 1.0 / domain.cells(c)) for c in tree.cliques
     ]
@@ -176,8 +179,9 @@ def _general(
         cells = sum(values.size for values, _ in combined.values())
         noise = sqrt(sum(values.size * variance for values, variance in combined.values()) / cells)
         problem = EntropicProblem(passes, interactions, combined, rows, entropy / noise, fixed, reference)
-        start = reference
-        if warm_start is not None:
+        if warm_start is None:
+            start = scaled_start(problem, combined, reference)
+        else:
             start = interactions.gather_potentials(
                 warm_start.potentials.items() or potentials_of(warm_start.model)
             )

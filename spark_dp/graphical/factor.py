@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from string import ascii_letters
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.schema.domain import Attribute, Clique
+
+_SMALL_WORK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,12 @@ class Factor:
         left, right, kept = (
             "".join(letters[a] for a in axes) for axes in (self.attributes, other.attributes, attributes)
         )
-        values = np.einsum(f"{left},{right}->{kept}", self.values, other.values, optimize=True)
+        sizes = dict(zip(left, self.values.shape, strict=True)) | dict(
+            zip(right, other.values.shape, strict=True)
+        )
+        # To look for a faster way takes longer than a small product.
+        is_large = prod(sizes.values()) > _SMALL_WORK
+        values = np.einsum(f"{left},{right}->{kept}", self.values, other.values, optimize=is_large)
         return Factor(tuple(attributes), np.asarray(values, dtype=np.float64))
 
     def log(self) -> Factor:

@@ -1,8 +1,8 @@
-"""Belief propagation on a junction tree: exact marginals, exact minima."""
+"""Belief propagation on a junction tree: tables that agree, exact minima."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from spark_dp.graphical.junction_tree import JunctionTree
 from spark_dp.schema.domain import Clique
 
 Tables = list[NDArray[np.float64]]
+TableOf = Callable[[int], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +29,10 @@ class Placement:
         return cls(lost, tuple(tree.domain.size(a) if a in inner else 1 for a in outer))
 
 
-@dataclass(frozen=True, slots=True)
-class Conditionals:
-    """The distribution of each clique given its separator: the parts of a joint distribution over the tree.
-
-    Attributes:
-        tables: per clique, of the clique's shape; sums to one for each configuration of the separator.
-        log_partition: the logarithm of the sum of exp(potentials) over the whole domain.
-    """
-
-    tables: Tables
-    log_partition: float
-
-
 class BeliefPropagation:
     """Messages over one junction tree, its axes worked out once.
 
-    Everything is linear in the tree's cells. The upward pass works with logarithms and subtracts each
-    separator configuration's maximum; the downward pass multiplies probabilities. So finite potentials of
-    any magnitude give neither an overflow nor 0/0.
+    Everything is linear in the tree's cells, and holds one clique's table at a time beside what is returned.
     """
 
     def __init__(self, tree: JunctionTree) -> None:
@@ -57,71 +43,56 @@ class BeliefPropagation:
             self.inside.append(Placement.of(tree, separator, clique))
             self.above.append(Placement.of(tree, separator, tree.cliques[parent] if parent >= 0 else ()))
 
-    def conditionals(self, potentials: Sequence[NDArray[np.float64]]) -> Conditionals:
-        """Turns finite log-potentials into conditional distributions, from the leaves up.
+    def agreed(self, table_of: TableOf, total: float) -> Tables:
+        """Makes non-negative tables agree: each clique's marginal, of weight `total`, from the roots down.
+
+        The distribution of each clique given its separator is read off its table; a separator configuration of weight
+        zero gets the uniform distribution. So finite tables of any magnitude give neither an overflow nor 0/0.
 
         Args:
-            potentials: one array per clique of the tree, of its shape; not changed.
+            table_of: gives the table of one of the tree's cliques, which it may not keep: it is changed.
         """
-        sums = list(potentials)
-        tables = sums.copy()
-        log_partition = 0.0
-        for node in range(len(sums) - 1, -1, -1):
-            place, parent = self.inside[node], self.tree.parents[node]
-            peak = sums[node].max(axis=place.lost, keepdims=True)
-            table = np.exp(sums[node] - peak)
-            norm = table.sum(axis=place.lost, keepdims=True)
-            table /= norm
-            tables[node] = table
-            message = peak + np.log(norm)
-            if parent >= 0:
-                sums[parent] = sums[parent] + message.reshape(self.above[node].shape)
-            else:
-                log_partition += float(message.sum())
-        return Conditionals(tables, log_partition)
-
-    def beliefs(self, conditionals: Conditionals, total: float) -> Tables:
-        """Returns each clique's marginal, from the roots down: consistent, each of weight `total`."""
         found: Tables = []
-        for node, table in enumerate(conditionals.tables):
-            if self.tree.parents[node] < 0:
-                found.append(table * total)
-            else:
-                found.append(table * self._from_parent(node, found))
+        for node, (place, parent) in enumerate(zip(self.inside, self.tree.parents, strict=True)):
+            table = table_of(node)
+            norm = table.sum(axis=place.lost, keepdims=True)
+            empty = norm <= 0
+            if empty.any():
+                np.copyto(table, norm.size / table.size, where=empty)
+                norm[empty] = 1.0
+            held = np.array(total) if parent < 0 else self._from_parent(node, found)
+            table *= held / norm
+            found.append(table)
         return found
 
-    def condition(self, tables: Sequence[NDArray[np.float64]]) -> Conditionals:
-        """Reads conditionals off non-negative tables that need not agree on their separators.
-
-        A separator configuration of weight zero gets the uniform distribution. The log-partition is not
-        defined for such tables and is NaN.
-        """
-        found: Tables = []
-        for place, table in zip(self.inside, tables, strict=True):
-            norm = table.sum(axis=place.lost, keepdims=True)
-            spread = norm.size / table.size if table.size else 0.0
-            found.append(np.where(norm > 0, table, spread) / np.where(norm > 0, norm, 1.0))
-        return Conditionals(found, float("nan"))
-
-    def reduced_costs(self, costs: Sequence[NDArray[np.float64]]) -> tuple[Tables, float]:
+    def reduced_costs(self, cost_of: TableOf, use: Callable[[int, NDArray[np.float64]], None]) -> float:
         """Splits a cost of the domain's cells into its least value and non-negative tables, by min-sum.
 
+        Tables r >= 0 over the cliques are such that the cost of every distribution mu of weight N is N * least + sum of
+        <r, mu>. No cancellation is left in that sum, however large the costs are.
+
+        Args:
+            cost_of: gives the costs of one of the tree's cliques, which it may not keep: they are changed.
+            use: is handed each clique and its table r, the leaves first.
+
         Returns:
-            Tables r >= 0 over the cliques and the least cost of one cell of the whole domain, such that
-            the cost of every distribution mu of weight N is N * least + sum of <r, mu>. No cancellation
-            is left in that sum, however large the costs are.
+            The least cost of one cell of the whole domain.
         """
-        reduced = list(costs)
+        waiting: dict[int, Tables] = {}
         least = 0.0
-        for node in range(len(reduced) - 1, -1, -1):
-            message = reduced[node].min(axis=self.inside[node].lost, keepdims=True)
-            reduced[node] = reduced[node] - message
+        for node in range(len(self.tree.cliques) - 1, -1, -1):
+            cost = cost_of(node)
+            for message in waiting.pop(node, ()):
+                cost += message
+            message = cost.min(axis=self.inside[node].lost, keepdims=True)
+            cost -= message
+            use(node, cost)
             parent = self.tree.parents[node]
             if parent >= 0:
-                reduced[parent] = reduced[parent] + message.reshape(self.above[node].shape)
+                waiting.setdefault(parent, []).append(message.reshape(self.above[node].shape))
             else:
                 least += float(message.sum())
-        return reduced, least
+        return least
 
     def _from_parent(self, node: int, tables: Tables) -> NDArray[np.float64]:
         """Sums the parent's table to the separator, shaped to broadcast over the clique."""

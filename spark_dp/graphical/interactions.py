@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +56,7 @@ class Interactions:
         self.cells: dict[frozenset[str], slice] = {}
         self._parts: list[tuple[_Part, ...]] = []
         self.size = 0
+        self._shapes = [domain.shape(site) for site in self.sites]
         for site in self.sites:
             parts = []
             for axes, subset in enumerate(_subsets(site)):
@@ -85,7 +85,7 @@ class Interactions:
             if own:
                 split = _split(table, {part.axes for part in own})
                 for part in own:
-                    found[part.cells] = split[part.axes].ravel() * part.spread
+                    np.multiply(split[part.axes].ravel(), part.spread, out=found[part.cells])
         return found
 
     def smooth(self, vector: Vector, divisors: Sequence[Table]) -> Vector:
@@ -122,17 +122,34 @@ class Interactions:
         return found
 
     def _sum(self, site: int, vector: Vector, *, home: bool) -> Table:
-        parts = [part for part in self._parts[site] if part.is_home or not home]
-        table = np.zeros(self.domain.shape(self.sites[site]))
-        small = [part for part in parts if prod(part.shape) < table.size]
-        for part in parts:
-            if prod(part.shape) == table.size:
+        tables: dict[int, Table] = {}
+        for part in self._parts[site]:
+            if part.is_home or not home:
                 values = vector[part.cells].reshape(part.shape)
-                table += values if home else values / part.spread
-        for part in small:
-            values = vector[part.cells].reshape(part.shape)
-            table += values if home else values * (1.0 / part.spread)
-        return table
+                tables[part.axes] = values if home or part.spread == 1.0 else values * (1.0 / part.spread)
+        return _join(tables, self._shapes[site])
+
+
+def _join(tables: dict[int, Table], shape: tuple[int, ...]) -> Table:
+    """Adds up tables of distinct axes, as bits, each first to those with one axis more: few sums are of the whole's size."""
+    owned: set[int] = set()
+    for axis in range(len(shape)):
+        bit = 1 << axis
+        for axes in [axes for axes in tables if not axes & bit and axes | bit in tables]:
+            smaller, larger = tables.pop(axes), tables[axes | bit]
+            if axes | bit in owned:
+                larger += smaller
+            else:
+                tables[axes | bit] = larger + smaller
+                owned.add(axes | bit)
+    if len(tables) == 1 and owned:
+        (whole,) = tables.values()
+        if whole.shape == shape:
+            return whole
+    whole = np.zeros(shape)
+    for table in tables.values():
+        whole += table
+    return whole
 
 
 def _subsets(clique: Clique) -> list[Clique]:
@@ -151,7 +168,8 @@ def _split(table: Table, wanted: set[int]) -> dict[int, Table]:
             mean = np.add.reduce(part, axis=axis, keepdims=True)
             mean *= 1.0 / size
             if axes | bit in leads:
-                renewed[axes | bit] = part - mean
+                # The table that was given stays as it is; what was made from it is nobody else's.
+                renewed[axes | bit] = np.subtract(part, mean, out=None if part is table else part)
             if axes in leads:
                 renewed[axes] = mean
         found = renewed

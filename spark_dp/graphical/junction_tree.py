@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from spark_dp.errors import DomainTooLargeError
 from spark_dp.graphical.cliques import maximal_cliques
@@ -80,7 +81,7 @@ class GrowingTree:
     """How large the junction tree of some cliques becomes when one more joins them.
 
     A mechanism asks that of each candidate in each round: of 4,950 pairs over a tree of a hundred columns all together
-    take about a second (benchmarks/README.md).
+    take about a second (benchmarks/README.md). Candidates that add the same edges to the graph are sized once.
 
     Args:
         domain: every attribute has a place in the tree.
@@ -89,17 +90,21 @@ class GrowingTree:
 
     def __init__(self, domain: Domain, cliques: Iterable[Clique]) -> None:
         self.domain = domain
-        self._graph = Triangulation(domain, cliques)
+        self._cliques = tuple(cliques)
+        self._graph = Triangulation(domain, self._cliques)
         nodes = self._graph.nodes(restarts=0)
         self._sets = [frozenset(node) for node in nodes]
         self.cells = sum(domain.cells(node) for node in nodes)
+        self._edges = {pair for clique in self._cliques for pair in _pairs(domain, clique)}
+        self._known: dict[tuple[Clique, ...], int] = {(): self.cells}
+        self._parts = _connected(self._cliques)
 
     def cells_with(self, candidate: Clique) -> int:
         """Returns the cells of the tree that holds the candidate too; `cells` where it holds it already.
 
         `build_junction_tree` tries more orders: its tree has that many cells or fewer.
         """
-        return self.cells if self.holds(candidate) else self._graph.cells_with(candidate)
+        return self.cells if self.holds(candidate) else self.rebuilt_with(candidate)
 
     def holds(self, candidate: Clique) -> bool:
         """Whether a clique of the tree has all of the candidate's attributes."""
@@ -111,7 +116,52 @@ class GrowingTree:
 
         A candidate within the tree adds edges that elimination had filled in, after which another order may be found.
         """
-        return self._graph.cells_with(candidate)
+        added = self._added(candidate)
+        if added not in self._known:
+            self._known[added] = self._graph.cells_with(candidate)
+        return self._known[added]
+
+    def at_most_with(self, candidate: Clique) -> int:
+        """Returns, without sizing any tree, what `rebuilt_with` is at most, whatever order is taken.
+
+        Of a connected part, the clique of the i-th vertex that is eliminated has no vertex that went before it, and so at
+        most as many cells as all but the i - 1 smallest have.
+        """
+        held = set(candidate)
+        joined = held.union(*(part for part in self._parts if part & held))
+        apart = set(self.domain).difference(joined, *self._parts)
+        parts = [joined, *(part for part in self._parts if not part & held), *({a} for a in apart)]
+        return sum(_staircase(self.domain.shape(part)) for part in parts)
+
+    def grown(self, clique: Clique) -> GrowingTree:
+        """Returns the tree of the cliques and one more: this one, with what it knows, where no edge is new."""
+        return self if not self._added(clique) else GrowingTree(self.domain, (*self._cliques, clique))
+
+    def _added(self, clique: Clique) -> tuple[Clique, ...]:
+        return tuple(pair for pair in _pairs(self.domain, clique) if pair not in self._edges)
+
+
+def _pairs(domain: Domain, clique: Clique) -> Iterable[Clique]:
+    return combinations(domain.canonical(clique), 2)
+
+
+def _connected(cliques: Iterable[Clique]) -> list[frozenset[str]]:
+    """Returns the attributes of each connected part of the cliques' graph."""
+    parts: list[frozenset[str]] = []
+    for clique in cliques:
+        own = frozenset(clique)
+        touched = [part for part in parts if part & own]
+        parts = [part for part in parts if not part & own] + [own.union(*touched)]
+    return [part for part in parts if part]
+
+
+def _staircase(sizes: Sequence[int]) -> int:
+    """Returns the products of all but the smallest 0, 1, 2, ... of some sizes, added up."""
+    total, product = 0, 1
+    for size in sorted(sizes, reverse=True):
+        product *= size
+        total += product
+    return total
 
 
 def triangulate(domain: Domain, cliques: Iterable[Clique]) -> tuple[Clique, ...]:

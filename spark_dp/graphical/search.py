@@ -12,7 +12,7 @@ from spark_dp.graphical.inference import Tables
 
 
 class Search:
-    """Judges iterates: makes their tables consistent, proves their gap, keeps the one with the least.
+    """Judges iterates: makes their tables consistent, proves their gap, keeps the multipliers with the least.
 
     Args:
         problem: what is optimised.
@@ -33,7 +33,7 @@ class Search:
         self.problem = problem
         self.rows = rows
         self.wanted = wanted
-        self.beliefs: Tables = []
+        self._best: Vector | None = None
         self._max_iterations = max_iterations
         self._progress = progress
         self._iterations = -1
@@ -56,18 +56,21 @@ class Search:
             converged=self._gap <= self.wanted,
         )
 
-    def judge(self, tables: Tables, multipliers: Vector) -> None:
-        """Counts an iterate and keeps it if its gap is the least so far.
-
-        The tables need not agree: the distribution of each clique given its separator is read off them, from
-        the root outwards, which gives consistent marginals of the right total.
-        """
+    def judge(self, multipliers: Vector) -> None:
+        """Counts an iterate and keeps it if its gap is the least so far."""
         propagation, targets = self.problem.propagation, self.problem.targets
-        beliefs = propagation.beliefs(propagation.condition(tables), self.rows)
-        gap = proven_gap(propagation, targets, beliefs, self.problem.slopes(multipliers))
+        beliefs = self._beliefs(multipliers)
+        gap = proven_gap(propagation, targets, beliefs, lambda i: self.problem.slope(i, multipliers))
         loss = loss_of(targets, beliefs)
         self._iterations += 1
-        if not self.beliefs or gap < self._gap:
-            self.beliefs, self._loss, self._gap = beliefs, loss, gap
+        if self._best is None or gap < self._gap:
+            self._best, self._loss, self._gap = multipliers, loss, gap
         if self._progress is not None:
             self._progress(f"estimate: step {self._iterations}, loss {loss:.6g}, at most {gap:.3g} too much")
+
+    def beliefs(self) -> Tables:
+        """Returns the best iterate's marginals, consistent and of the right total. After `judge`."""
+        return [] if self._best is None else self._beliefs(self._best)
+
+    def _beliefs(self, multipliers: Vector) -> Tables:
+        return self.problem.propagation.agreed(lambda node: self.problem.table(node, multipliers), self.rows)

@@ -120,15 +120,13 @@ class Sums:
     Args:
         plan: which sums.
         shape: of the large table.
-        reduce: np.add or np.minimum.
     """
 
-    def __init__(self, plan: SumOut, shape: Sequence[int], reduce: np.ufunc = np.add) -> None:
-        self._plan, self._shape, self._reduce = plan, tuple(shape), reduce
-        start = 0.0 if reduce is np.add else np.inf
+    def __init__(self, plan: SumOut, shape: Sequence[int]) -> None:
+        self._plan = plan
         self._own = np.empty(shape) if plan.targets else None
         self._steps = [
-            np.full([1 if a == axis else n for a, n in enumerate(shape)], start) for axis, _ in plan.steps
+            np.zeros([1 if a == axis else n for a, n in enumerate(shape)]) for axis, _ in plan.steps
         ]
 
     def add(self, block: Block, values: Table) -> None:
@@ -138,9 +136,9 @@ class Sums:
         for (axis, _), table in zip(self._plan.steps, self._steps, strict=True):
             view = part(table, block)
             if axis >= len(block):
-                self._reduce.reduce(values, axis=axis, keepdims=True, out=view)
+                np.add.reduce(values, axis=axis, keepdims=True, out=view)
             else:
-                self._reduce(view, self._reduce.reduce(values, axis=axis, keepdims=True), out=view)
+                view += np.add.reduce(values, axis=axis, keepdims=True)
 
     def result(self, count: int) -> list[Table]:
         """Returns the small tables, by the plan's indices."""
@@ -149,12 +147,13 @@ class Sums:
             if self._own is not None:
                 found[i] = self._own
         for (_, after), table in zip(self._plan.steps, self._steps, strict=True):
-            _spread(after, table, self._reduce, found)
+            sum_out(after, table, found)
         return found
 
 
-def _spread(plan: SumOut, table: Table, reduce: np.ufunc, found: list[Table]) -> None:
+def sum_out(plan: SumOut, table: Table, found: list[Table]) -> None:
+    """Writes the small tables of a plan into `found`, for a large table that fits the cache."""
     for i in plan.targets:
         found[i] = table
     for axis, after in plan.steps:
-        _spread(after, reduce.reduce(table, axis=axis, keepdims=True), reduce, found)
+        sum_out(after, np.add.reduce(table, axis=axis, keepdims=True), found)

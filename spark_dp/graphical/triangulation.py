@@ -13,7 +13,7 @@ from spark_dp.schema.domain import Clique, Domain
 _RESTARTS = 8
 
 Bits = int
-Price = tuple[int, int, int]
+Worth = tuple[int, int]
 
 
 class Triangulation:
@@ -106,10 +106,12 @@ class Triangulation:
     def _best(self, near: _Near, part: Bits, restarts: int) -> list[Bits]:
         """Returns the maximal cliques of one connected part of the core, of the order with the fewest cells."""
         ranks = list(range(len(self._sizes)))
-        best, least = self._eliminate(near, part, ranks, inf, by_fill=True)
+        around = {i: near[i] & part for i in _members(part)}
+        worth = {i: self._worth(around, i) for i in around}
+        best, least = self._eliminate(around, worth, ranks, inf, by_fill=True)
         shuffled = Random(0)
         for turn in range(restarts + 1):
-            tried, cells = self._eliminate(near, part, ranks, least, by_fill=turn % 2 == 1)
+            tried, cells = self._eliminate(around, worth, ranks, least, by_fill=turn % 2 == 1)
             if cells < least:
                 best, least = tried, cells
             if turn < restarts:
@@ -117,48 +119,74 @@ class Triangulation:
         return best
 
     def _eliminate(
-        self, near: _Near, part: Bits, ranks: Sequence[int], least: float, *, by_fill: bool
+        self,
+        near: dict[int, Bits],
+        worth: dict[int, Worth],
+        ranks: Sequence[int],
+        least: float,
+        *,
+        by_fill: bool,
     ) -> tuple[list[Bits], int]:
         """Eliminates the cheapest vertex until none is left, or until the cliques have as many cells as another order's.
 
-        A price is renewed only where its surroundings changed; an entry of the heap whose price is no longer the
+        What a vertex costs is renewed only where its surroundings changed; an entry of the heap that is no longer the
         vertex's own is passed over.
         """
         total = 0
-        left = {i: near[i] & part for i in _members(part)}
-        prices = {i: self._price(left, i, ranks, by_fill) for i in left}
-        heap = [(price, i) for i, price in prices.items()]
+        left, worth = near.copy(), worth.copy()
+        first, second = (0, 1) if by_fill else (1, 0)
+        heap = [(w[first], w[second], ranks[i], i) for i, w in worth.items()]
         heapify(heap)
         found: list[Bits] = []
         while heap:
-            price, chosen = heappop(heap)
-            if chosen not in left or prices[chosen] != price:
+            one, other, _, chosen = heappop(heap)
+            if chosen not in left or worth[chosen] != ((one, other) if by_fill else (other, one)):
                 continue
             around = left.pop(chosen)
             node = around | 1 << chosen
-            if not any(node & ~other == 0 for other in found):
+            for earlier in found:
+                if not node & ~earlier:
+                    break
+            else:
                 found.append(node)
                 total += self.cells(node)
                 if total >= least:
                     break
             touched = around
-            has_fill = price[0 if by_fill else 1] > 0
-            for i in _members(around):
-                left[i] = (left[i] | around) & ~(1 << i | 1 << chosen)
+            has_fill = worth[chosen][0] > 0
+            waiting = around
+            while waiting:
+                low = waiting & -waiting
+                waiting ^= low
+                i = low.bit_length() - 1
+                left[i] = (left[i] | around) & ~(low | 1 << chosen)
                 if has_fill:
                     touched |= left[i]
-            for i in _members(touched):
-                renewed = self._price(left, i, ranks, by_fill)
-                if renewed != prices[i]:
-                    prices[i] = renewed
-                    heappush(heap, (renewed, i))
+            while touched:
+                low = touched & -touched
+                touched ^= low
+                i = low.bit_length() - 1
+                if not low & around:
+                    # Only who knows two of those that now know one another is better off.
+                    both = left[i] & around
+                    if not both & both - 1:
+                        continue
+                renewed = self._worth(left, i)
+                if renewed != worth[i]:
+                    worth[i] = renewed
+                    heappush(heap, (renewed[first], renewed[second], ranks[i], i))
         return found, total
 
-    def _price(self, left: dict[int, Bits], vertex: int, ranks: Sequence[int], by_fill: bool) -> Price:
-        around = left[vertex]
-        missing = sum((around & ~left[i]).bit_count() - 1 for i in _members(around)) // 2
-        cells = self.cells(around | 1 << vertex)
-        return (missing, cells, ranks[vertex]) if by_fill else (cells, missing, ranks[vertex])
+    def _worth(self, left: dict[int, Bits], vertex: int) -> Worth:
+        """Returns the edges that eliminating a vertex would fill in, and the cells of its clique."""
+        around = waiting = left[vertex]
+        missing = 0
+        while waiting:
+            low = waiting & -waiting
+            waiting ^= low
+            missing += (around & ~left[low.bit_length() - 1]).bit_count() - 1
+        node = around | 1 << vertex
+        return missing // 2, self._products.get(node) or self.cells(node)
 
 
 _Near = Sequence[Bits] | dict[int, Bits]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
@@ -11,10 +11,10 @@ import numpy as np
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.estimation import Estimate, estimate
-from spark_dp.graphical.junction_tree import GrowingTree
-from spark_dp.graphical.projected_noise import Profile, unprojected_noise
+from spark_dp.graphical.projected_noise import Profile
 from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.candidates import Overlaps, countable_candidates
+from spark_dp.mechanisms.contenders import Contenders
 from spark_dp.mechanisms.protocol import (
     MechanismPlan,
     PlannedQuery,
@@ -36,16 +36,17 @@ from spark_dp.schema.domain import Clique, Domain
 
 _STOP: Final = Candidate(clique=(), estimate=None)
 _WEIGHT_BITS: Final = 20
-_HOPELESS: Final = 4.0
-"""A candidate is left out of a round where its noise, before projection, is so many times all rows."""
-
 _ROUGH: Final = 0.02
 """The tolerance of a fit between rounds; the next round moves the model by more."""
+
+_STEPS: Final = 10
+"""Of a fit between rounds at most: what is left to do the next one does, from where this one ended."""
 
 _NOTE: Final = (
     "How many rounds there will be is not known: each chooses one marginal and measures it, and they get more of the budget "
     "where they bring little. The σ are those of twice as many rounds as columns; the first rounds have more noise, the "
-    "last ones less. What the rounds leave, if nothing is worth its noise, measures the columns again."
+    "last ones less. A round may also choose a column again; what the rounds leave, if nothing is worth its noise, measures "
+    "all columns again."
 )
 
 
@@ -61,7 +62,7 @@ class AIMShares:
 
     one_way: Fraction = Fraction(1, 10)
     selection: Fraction = Fraction(1, 10)
-    rounds_per_column: int = 16
+    rounds_per_column: int = 4
 
     def __post_init__(self) -> None:
         if not (0 < self.one_way < 1 and 0 < self.selection < 1 and self.rounds_per_column >= 1):
@@ -79,8 +80,9 @@ class AIM:
     The candidates are the cliques below the workload. In each round the exponential mechanism chooses the one that the
     model gets most wrong, by its importance to the workload times its L1 error less its noise. Where a
     marginal moved the model by less than its noise, the next rounds get four times the budget. The model may grow
-    with the part of the budget that is used. Different from the reference:
+    with the part of the budget that is used, squared. Different from the reference:
 
+    - Columns are measured first, and are candidates as well.
     - The noise that is taken off a score is what is left of it after projection (`Profile`), with what was
       measured of the clique before.
     - To decline is a candidate, at the score 0: the rounds' budget is quadrupled with nothing measured, and
@@ -88,6 +90,8 @@ class AIM:
     - The one-way marginals' part is exact for any number of columns and rounds, and what is charged is what is measured.
     - The last round uses all that remains, to the last fraction.
     - Where no candidate fits the model, the one-way marginals get everything.
+    - What no model that obeys the structural zeros can agree with is taken off the scores (`Contenders`).
+    - Fits between rounds are rough: they take few steps from the last one's potentials.
 
     Guarantees: a resumed run gives the same measurements: what a round asks depends on stored answers, and whether there
     is another one on exact fractions.
@@ -109,7 +113,7 @@ class AIM:
         """Plans the one-way marginals and the rounds: of these there are about twice as many as columns."""
         columns = one_way_cliques(domain, rho=rho, max_cells=max_cells, zeros=zeros)
         candidates = countable_candidates(workload, max_cells, zeros)
-        require_choosable(self.name, domain, candidates, 2 * len(domain))
+        require_choosable(self.name, domain, [c for c in candidates if len(c) == 2], 2 * len(domain))
         one_way = rho * self.shares.one_way if candidates else rho
         queries = list(planned_measurements(f"{self.name}/one-way", domain, columns, one_way, contribution))
         if candidates:
@@ -125,6 +129,7 @@ class AIM:
                     cliques=candidates,
                     rho=rest - measure,
                     stddev=select.stddev,
+                    rounds=rounds,
                 ),
                 PlannedQuery(
                     name=f"{self.name}/rounds/measure",
@@ -155,21 +160,21 @@ class AIM:
         if not candidates:
             progress(f"{self.name}: no marginal of two columns is wanted that fits the model")
             return tuple(found)
-        importance = importances(plan.workload, candidates)
+        every = importances(plan.workload, [*((a,) for a in plan.domain), *candidates])
+        importance = {clique: weight for clique, weight in every.items() if weight}
         each = plan.rho * (1 - self.shares.one_way) / (self.shares.rounds_per_column * len(plan.domain))
         fitted = estimate(plan.domain, found, max_cells=plan.max_cells, tolerance=_ROUGH, zeros=plan.zeros)
-        number, cells_with = 0, dict[Clique, int]()
+        contenders = Contenders(plan, importance)
+        number = 0
         while curator.remaining > end:
             number += 1
             name, left = f"{self.name}/round-{number}", curator.remaining - end
             each = left if left < 2 * each else each
             sigma = noise_of(1, each * (1 - self.shares.selection), plan.contribution)
             used = 1 - (left - each) / plan.rho
-            asked = _candidates(
-                plan, importance, fitted, found, sigma, int(plan.max_cells * used), cells_with
-            )
+            asked = contenders.candidates(fitted, found, sigma, int(plan.max_cells * used**2))
             if not asked:
-                asked = _candidates(plan, importance, fitted, found, sigma, plan.max_cells, cells_with)
+                asked = contenders.candidates(fitted, found, sigma, plan.max_cells)
             if not asked:
                 progress(f"{name}: no candidate is left that fits the model and is above its noise")
                 break
@@ -184,6 +189,11 @@ class AIM:
             rho = left if left < each else each * (1 - self.shares.selection)
             measured = curator.measure(f"{name}/measure", [chosen], rho=rho)
             found += measured
+            if curator.remaining <= end:
+                progress(
+                    f"{name}: {' x '.join(chosen)}, noise of {measured[0].stddev:.4g} rows, all of the budget used"
+                )
+                break
             moved = _Movement.of(fitted, chosen)
             fitted = estimate(
                 plan.domain,
@@ -191,6 +201,7 @@ class AIM:
                 max_cells=plan.max_cells,
                 warm_start=fitted,
                 tolerance=_ROUGH,
+                max_iterations=_STEPS,
                 zeros=plan.zeros,
             )
             anneals = moved.below(fitted, measured[0].stddev)
@@ -206,68 +217,12 @@ class AIM:
 
 def importances(workload: Workload, candidates: Sequence[Clique]) -> dict[Clique, Fraction]:
     """Returns how much each candidate matters to the workload, at most 1, rounded to a rational."""
-    overlaps = Overlaps(workload, candidates)
-    raw = {clique: overlaps.importance(clique) for clique in candidates}
-    largest = max(raw.values())
+    raw = Overlaps(workload, candidates).importances(candidates)
+    scaled = np.rint(raw / raw.max() * (1 << _WEIGHT_BITS))
     return {
-        clique: Fraction(round(value / largest * (1 << _WEIGHT_BITS)), 1 << _WEIGHT_BITS)
-        for clique, value in raw.items()
+        clique: Fraction(int(value), 1 << _WEIGHT_BITS)
+        for clique, value in zip(candidates, scaled, strict=True)
     }
-
-
-def _candidates(
-    plan: MechanismPlan,
-    importance: Mapping[Clique, Fraction],
-    fitted: Estimate,
-    found: Sequence[Measurement],
-    sigma: float,
-    max_cells: int,
-    cells_with: dict[Clique, int],
-) -> list[Candidate]:
-    """Returns those with which the model keeps within max_cells, what it holds already among them.
-
-    A candidate whose noise exceeds every error that there can be is left out, so that no large marginal is computed in vain.
-
-    Args:
-        cells_with: of the model with each candidate, as far as earlier rounds worked it out; renewed here.
-    """
-    held = [*(m.clique for m in found), *(zero.clique for zero in plan.zeros)]
-    tree = GrowingTree(plan.domain, held)
-    rows = max(fitted.model.total, 1.0)
-    precisions: dict[Clique, float] = {}
-    for measured in found:
-        precisions[measured.clique] = precisions.get(measured.clique, 0.0) + measured.stddev**-2
-    allowed = [
-        clique
-        for clique in importance
-        if unprojected_noise(plan.domain.cells(clique), sigma) <= _HOPELESS * rows
-        and _fits(plan, tree, clique, max_cells, cells_with)
-    ]
-    marginals = fitted.model.marginals(allowed)
-    return [
-        Candidate(
-            clique=clique,
-            estimate=marginals[clique],
-            bias=Profile.of(marginals[clique]).noise((sigma**-2 + precisions.get(clique, 0.0)) ** -0.5),
-            weight=importance[clique],
-        )
-        for clique in allowed
-    ]
-
-
-def _fits(
-    plan: MechanismPlan, tree: GrowingTree, clique: Clique, max_cells: int, cells_with: dict[Clique, int]
-) -> bool:
-    """Whether the model may grow by the clique; one that it holds already is free of the round's limit.
-
-    The model only grows, and so what did not fit an earlier one is not sized again until the limit allows for that much.
-    """
-    if tree.holds(clique):
-        return tree.rebuilt_with(clique) <= plan.max_cells
-    if cells_with.get(clique, 0) > max_cells:
-        return False
-    cells_with[clique] = tree.cells_with(clique)
-    return cells_with[clique] <= max_cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

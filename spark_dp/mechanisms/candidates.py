@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, combinations
 from typing import Final
 
@@ -29,15 +29,16 @@ def countable_candidates(
 ) -> tuple[Clique, ...]:
     """Returns the cliques of two or more columns below the workload that may be counted, the smaller degrees first.
 
-    Left out are cliques with which no model of max_cells could be made, the largest degrees of
-    which there would be more than MOST_CANDIDATES, and the largest cliques where the counts of all would be
-    COUNTED_CELLS times the model, or COUNTED_PAIRS times for pairs. A function of declared sizes alone.
+    Left out are cliques with a column of one cell, which tells nothing of others, and cliques with which no model of
+    max_cells could be made; the largest degrees of which there would be more than MOST_CANDIDATES; and the largest
+    cliques where the counts of all would be COUNTED_CELLS times the model, or COUNTED_PAIRS times for pairs. A function
+    of declared sizes alone.
     """
     domain = workload.domain
     model_cells = cells_of_models(domain, zeros)
 
     def fits(clique: Clique) -> bool:
-        return model_cells(clique) <= max_cells
+        return min(domain.shape(clique)) > 1 and model_cells(clique) <= max_cells
 
     found: list[Clique] = []
     for degree in range(2, len(domain) + 1):
@@ -131,15 +132,16 @@ class Overlaps:
             )
         return self._affected[candidate]
 
-    def importance(self, candidate: Clique) -> float:
-        """Returns the sum over the workload of weight times the number of shared columns (McKenna et al. 2022)."""
-        return sum(weight * shared for weight, shared in self._shares(frozenset(candidate)))
+    def importances(self, candidates: Sequence[Clique]) -> NDArray[np.float64]:
+        """Returns for each the sum over the workload of weight times the number of shared columns (McKenna et al. 2022).
 
-    def _shares(self, held: frozenset[str]) -> Iterator[tuple[float, int]]:
+        That is the sum over its columns of the weights of the workload's cliques that hold the column.
+        """
+        of_column = dict.fromkeys(self.domain, 0.0)
         for number, weight in zip(self.wanted, self.weights, strict=True):
-            shared = len(held & set(self.cliques[number]))
-            if shared:
-                yield float(weight), shared
+            for attribute in self.cliques[number]:
+                of_column[attribute] += float(weight)
+        return np.array([sum(of_column[a] for a in clique) for clique in candidates])
 
 
 def cells_of(domain: Domain, cliques: Sequence[Clique]) -> NDArray[np.float64]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from spark_dp.graphical.junction_tree import GrowingTree
 from spark_dp.graphical.projected_noise import Profile, unprojected_noise
 from spark_dp.mechanisms.candidates import Overlaps, cells_of
+from spark_dp.mechanisms.chains import Chains, Reached
 from spark_dp.privacy.scoring import NoisyDistance
-from spark_dp.schema.domain import Clique, Domain
+from spark_dp.schema.domain import Attribute, Clique, Domain
 
 _GROWTH: Final = 1.3
 _FEWEST_TO_SHRINK: Final = 5
@@ -73,9 +74,10 @@ class Situation:
         """
         best, number = NOTHING, 0
         energies = self.energies()
+        chains = self._chains(energies)
         while number < len(self.profiles):
             number = min(ceil(number * _GROWTH) or 1, len(self.profiles))
-            found = self._build(energies, sigma_of_one * sqrt(number), number)
+            found = self._build(energies, chains, sigma_of_one * sqrt(number), number)
             if found.gain > best.gain:
                 best = found
             if len(found.cliques) < number:
@@ -104,9 +106,28 @@ class Situation:
                 found[number] = min(sum(within[: len(clique) - 1]), most**2)
         return found
 
-    def _build(self, energies: NDArray[np.float64], sigma: float, number: int) -> Choice:
+    def _chains(self, energies: NDArray[np.float64]) -> Chains:
+        """Returns what pairs tell of one another, of those whose distance is known."""
+        pairs = [pair for pair in combinations(self.domain, 2) if self.overlaps.known(pair) is not None]
+        return Chains(
+            self.domain.attributes,
+            pairs,
+            energies[[self.overlaps.number(pair) for pair in pairs]],
+            [self._spread(attribute) for attribute in self.domain],
+            self.rows,
+        )
+
+    def _spread(self, attribute: Attribute) -> float:
+        """Returns one less the sum of the squared shares of a column's values; that of even ones where nothing is known."""
+        profile = self.profiles.get((attribute,))
+        total = 0.0 if profile is None else float((profile.cells * profile.rows).sum())
+        if profile is None or total <= 0:
+            return 1.0 - 1.0 / self.domain.size(attribute)
+        return 1.0 - float((profile.cells * np.square(profile.rows)).sum()) / total**2
+
+    def _build(self, energies: NDArray[np.float64], chains: Chains, sigma: float, number: int) -> Choice:
         """Takes the most helpful marginal again and again; how much others help is renewed only when one leads."""
-        build = _Build(self, energies.copy(), sigma)
+        build = _Build(self, energies.copy(), chains, sigma)
         heap = [(-build.gain(clique)[0], index, 0) for index, clique in enumerate(self.profiles)]
         heapq.heapify(heap)
         cliques = tuple(self.profiles)
@@ -121,13 +142,18 @@ class Situation:
             elif build.take(cliques[index]):
                 chosen.append(cliques[index])
                 total -= loss
-        return Choice(cliques=tuple(chosen), sigma=sigma, gain=total)
+        return Choice(cliques=tuple(chosen), sigma=sigma, gain=total + build.gained_in_chains)
 
 
 class _Build:
     """A set in the making: the errors that are left, and the model that it needs."""
 
-    def __init__(self, situation: Situation, energies: NDArray[np.float64], sigma: float) -> None:
+    def __init__(
+        self, situation: Situation, energies: NDArray[np.float64], chains: Chains, sigma: float
+    ) -> None:
+        self.gained_in_chains = 0.0
+        self._reached = Reached(chains, belief=chains.belief)
+        self._pairs = np.array([situation.overlaps.number(pair) for pair in chains.number], dtype=np.intp)
         self._situation = situation
         self._energies = energies
         self._sigma = sigma
@@ -168,7 +194,18 @@ class _Build:
         self._energies[shared] = np.minimum(self._energies[shared], noise**2)
         self._tree = grown
         self._held.append(clique)
+        self._follow_chains(clique)
         return True
+
+    def _follow_chains(self, clique: Clique) -> None:
+        """Takes what chains through the clique explain off the errors of the pairs that they join."""
+        explained = self._reached.explained_by(clique)
+        before = self._energies[self._pairs]
+        after = np.maximum(before - explained, 0.0)
+        self._energies[self._pairs] = after
+        self.gained_in_chains += float(
+            (self._weights[self._pairs] * (np.sqrt(before) - np.sqrt(after))).sum()
+        )
 
     def _noise_of(self, clique: Clique) -> tuple[float, float]:
         """Returns the L1 noise of the clique after projection, and its scale, with what was measured before."""

@@ -251,9 +251,10 @@ def _merge(parts: dict[Attribute, set[Attribute]], attributes: Sequence[Attribut
 def _candidates(
     domain: Domain, workload: Workload, max_cells: int, zeros: Sequence[StructuralZeros]
 ) -> tuple[Clique, ...]:
-    """Returns the workload's pairs with which alone the model would fit."""
+    """Returns the workload's pairs with which alone the model would fit; a column of one cell has no relation."""
     model_cells = cells_of_models(domain, zeros)
-    return tuple(pair for pair in workload.pair_weights() if model_cells(pair) <= max_cells)
+    pairs = (pair for pair in workload.pair_weights() if min(domain.shape(pair)) > 1)
+    return tuple(pair for pair in pairs if model_cells(pair) <= max_cells)
 
 
 def _largest_forest(domain: Domain, pairs: Sequence[Clique], zeros: Sequence[StructuralZeros]) -> int:

@@ -34,6 +34,7 @@ class PlannedQuery:
         stddev: noise of each cell in rows, on average where groups differ; for a score, noise of each candidate's L1
             error in rows; for a selection, the scale of its choice in rows: a candidate that is worse by this
             much is e times less likely.
+        rounds: how many there are of it, about, where that is not known and each fits the model again; else 1.
     """
 
     name: str
@@ -41,6 +42,7 @@ class PlannedQuery:
     cliques: tuple[Clique, ...]
     rho: Fraction
     stddev: float
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

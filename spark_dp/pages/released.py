@@ -121,6 +121,7 @@ def released_page(
         matrix=_matrix(schema, model, relations),
         fitted=fitted,
         manifest=manifest,
+        rules=schema.rules(),
         columns=[_column(column, measurements, model) for column in schema.columns],
     )
 

@@ -15,6 +15,7 @@ from spark_dp.schema.spelling import hint_for, missing_colon
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+_LEAST_WEIGHT, _MOST_WEIGHT = 1e-9, 1e9
 _GROUPED = re.compile(r"[0-9]{1,3}([_,][0-9]{3})+")
 _TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 
@@ -180,10 +181,13 @@ def read_names(tree: Tree, field: str) -> tuple[str, ...]:
 
 
 def read_weight(tree: Tree, field: str) -> Fraction:
-    """Reads a positive weight exactly as it is written."""
+    """Reads a positive weight exactly as it is written; within bounds that floats can work with."""
     is_number = isinstance(tree, Scalar) and tree.plain and _NUMBER.fullmatch(tree.text)
-    if not isinstance(tree, Scalar) or not is_number or Fraction(tree.text) <= 0:
-        refuse(field, f"has the weight {_shown(tree)}. Write a number above 0.")
+    if not isinstance(tree, Scalar) or not is_number or not _LEAST_WEIGHT <= float(tree.text) <= _MOST_WEIGHT:
+        refuse(
+            field,
+            f"has the weight {_shown(tree)}. Write a number above 0, from {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g}.",
+        )
     return Fraction(tree.text)
 
 

@@ -258,7 +258,11 @@ class WorkloadConfig:
 
     def __post_init__(self) -> None:
         if (self.degree is None) == (not self.cliques):
-            refuse("mechanism.workload", "needs a degree or a list of cliques, one of the two.")
+            refuse(
+                "mechanism.workload",
+                "has neither a degree nor a group of columns, or both. Write {degree: 2}, or a "
+                "list of groups such as [[a, b]].",
+            )
         if self.degree is not None and (type(self.degree) is not int or self.degree < 1):
             refuse("mechanism.workload.degree", f"is {self.degree!r}. Write a whole number from 1.")
         seen = set()

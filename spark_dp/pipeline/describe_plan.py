@@ -14,6 +14,7 @@ from spark_dp.pipeline.plan_account import CHARGED, NOT_OPENED, UNREACHABLE, Sta
 from spark_dp.pipeline.plan_accounting import noise_of_other, promises_of
 from spark_dp.pipeline.plan_private import private_lines
 from spark_dp.pipeline.plan_resources import passes_of
+from spark_dp.pipeline.plan_time import time_lines
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.privacy.composition import Accounting
 from spark_dp.schema.describe import show
@@ -37,6 +38,7 @@ def plan_lines(plan: RunPlan) -> Iterator[str]:
         ("WHAT WILL BE ASKED", _questions(plan)),
         ("EXPECTED ERROR", _errors(plan)),
         ("WORK", _work(plan)),
+        ("TIME", time_lines(plan.time)),
         ("WHAT BECOMES OF VALUES AND ROWS", _bullets(_grouped_notes(plan))),
         ("WARNINGS", _bullets(plan.warnings(standing) or ["none"])),
     )
@@ -117,9 +119,10 @@ def _questions(plan: RunPlan) -> Iterator[str]:
 def _workload(facts: dict[str, Any]) -> str:
     groups = _many(facts["groups"], "group")
     kind = {None: f"{groups} of columns that the configuration lists", 1: _many(facts["groups"], "column")}
-    what = kind.get(facts["degree"], f"all {groups} of {facts['degree']} columns")
+    every = "all " if facts["groups"] > 1 else ""
+    what = kind.get(facts["degree"], f"{every}{groups} of {facts['degree']} columns")
     if facts["degree"] == 2:
-        what = f"all {_many(facts['groups'], 'pair')} of columns"
+        what = f"{every}{_many(facts['groups'], 'pair')} of columns"
     because = "" if facts["reduced_because"] is None else f". {facts['reduced_because']}"
     return f"{what}, {_many(facts['cells'], 'cell')}{because}"
 
@@ -216,7 +219,7 @@ def _work(plan: RunPlan) -> Iterator[str]:
         f"{_size(memory.executor_counts)} for counts, with {tasks} at once; allowed "
         f"{_size(memory.executor_allowed)}, half of spark.executor.memory",
     )
-    bound = " where that much is worth its noise: most models are far smaller" if memory.model_is_open else ""
+    bound = " if that much turns out to be worth its noise" if memory.model_is_open else ""
     yield _fact(
         "model",
         f"at most {memory.model_cells:,} cells ({_size(8 * memory.model_cells)}){bound}; mechanism.max_model_mb allows "

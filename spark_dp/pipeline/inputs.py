@@ -117,12 +117,14 @@ class OpenedInput:
         """
         unit = self.config.privacy.unit
         if not isinstance(unit, ColumnUnit):
-            return self.raw_pass()
+            return replace(self.raw_pass(), heaviest=1)
         with self._blamed_on_changes():
             bounded, reader = self._bounded_by(unit, run_id)
         self._bounded.append(bounded)
         count = partial(count_rows_of, bounded.rows, reader)
-        return MarginalPass(partial(self._counted, count), bounded.totals, self.unchanged)
+        return MarginalPass(
+            partial(self._counted, count), bounded.totals, self.unchanged, unit.max_rows * bounded.unit
+        )
 
     def _bounded_by(self, unit: ColumnUnit, run_id: str) -> tuple[bounding.BoundedRows, CodesReader]:
         schema, nulls = self.config.schema, unit.nulls.value

@@ -41,7 +41,8 @@ class Standing:
         dataset: the account.
         account: None where it could not be read.
         rho: what the run takes; 0 where it was charged already.
-        fits: the epsilon that the rest pays for at the run's delta; None where the account could not be read.
+        fits: the epsilon that the rest pays for at the run's delta, or that one release may take of it where that is less;
+            None where the account could not be read.
     """
 
     state: str
@@ -119,7 +120,7 @@ def standing_of(config: RunConfig) -> Standing:
         account=account,
         rho=Fraction(0) if state == CHARGED else privacy.budget.rho_in(account.accounting),
         fits=affordable_epsilon(
-            account.remaining_rho,
+            _payable(account),
             delta_left(privacy.budget.delta, privacy.budget.thresholds),
             account.accounting,
         ),
@@ -164,24 +165,38 @@ def _judged(config: RunConfig, account: AccountView, run: RunView | None) -> tup
         )
     if account.status == "closed":
         return CLOSED, "The account is closed: a new run would be refused."
-    if budget.rho_in(account.accounting) > account.remaining_rho:
+    if budget.rho_in(account.accounting) > _payable(account):
         return SHORT, _short(account, config)
-    if budget.thresholds > account.thresholds - account.spent_thresholds:
+    if budget.thresholds > _payable_delta(account):
         return SHORT, _short_of_delta(account, budget.thresholds)
     return ENOUGH, ""
 
 
+def _payable(account: AccountView) -> Fraction:
+    """Returns the rho that one run may take: what is left, and no more than the share of a release."""
+    left, share = account.remaining_rho, account.release_rho
+    return left if share is None else min(left, share)
+
+
+def _payable_delta(account: AccountView) -> Fraction:
+    """Returns the delta of thresholds that one run may take."""
+    left = account.thresholds - account.spent_thresholds
+    return left if account.releases is None else min(left, account.thresholds / account.releases)
+
+
 def _short(account: AccountView, config: RunConfig) -> str:
-    budget = config.privacy.budget
+    budget, payable = config.privacy.budget, _payable(account)
     beside = delta_left(budget.delta, budget.thresholds)
-    fits = affordable_epsilon(account.remaining_rho, beside, account.accounting)
+    fits = affordable_epsilon(payable, beside, account.accounting)
     advice = (
         f"privacy.epsilon: {fits:g} would fit at this δ." if fits else "Nothing is left for a run of any ε."
     )
-    return (
-        f"The account has too little left: the run asks for ρ = {float(budget.rho_in(account.accounting)):.4g}, and ρ = "
-        f"{float(account.remaining_rho):.4g} is left. {advice}"
+    asked = (
+        f"the run asks for ρ = {float(budget.rho_in(account.accounting)):.4g}, and ρ = {float(payable):.4g}"
     )
+    if payable < account.remaining_rho:
+        return f"The account is for {account.releases} releases: {asked} is the share of one. {advice}"
+    return f"The account has too little left: {asked} is left. {advice}"
 
 
 def _short_of_delta(account: AccountView, asked: Fraction) -> str:
@@ -191,9 +206,9 @@ def _short_of_delta(account: AccountView, asked: Fraction) -> str:
             "its δ for them (ledger open --thresholds-delta): it would be refused. Declare the values, or charge an account "
             "that has one."
         )
-    left = account.thresholds - account.spent_thresholds
     return (
-        f"The run learns private values at δ = {float(asked):.3g}, and the account has {float(left):.3g} left for them: it "
+        f"The run learns private values at δ = {float(asked):.3g}, and the account has {float(_payable_delta(account)):.3g} "
+        "for those of one run: it "
         "would be refused. Lower the δ of private values, or declare the values."
     )
 

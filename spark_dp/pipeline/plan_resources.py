@@ -223,7 +223,7 @@ def _chunks(rows: int) -> int:
 def _is_open(queries: MechanismPlan) -> bool:
     """Whether any set of marginals may be chosen, and not a forest of pairs alone."""
     return any(len(clique) > 2 for clique in queries.countable) or any(
-        query.kind == "score" for query in queries.queries
+        query.kind == "score" or query.rounds > 1 for query in queries.queries
     )
 
 

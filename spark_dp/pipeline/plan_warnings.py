@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from typing import Final
 
-from spark_dp.mechanisms.candidates import COUNTED_PAIRS
+from spark_dp.mechanisms.candidates import COUNTED_PAIRS, cells_of_models
 from spark_dp.mechanisms.protocol import MechanismPlan
 from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import ColumnUnit, UnitNulls
@@ -123,10 +122,21 @@ def size_warnings(
     if wide:
         listed = ", ".join(f"{name} ({domain.size(name):,})" for name in wide[:SHOWN])
         yield f"Columns with {WIDE:,} cells or more: {listed}. Each cell gets noise; bins or fewer values help."
-    wanted = queries.workload.pair_weights()
+    wanted = [pair for pair in queries.workload.pair_weights() if min(domain.shape(pair)) > 1]
     countable = set(queries.countable)
-    if any(len(clique) > 1 for clique in countable):
-        missing = [pair for pair in combinations(domain, 2) if pair in wanted and pair not in countable]
+    together = any(len(clique) > 1 for clique in countable)
+    fits = cells_of_models(domain, queries.zeros)
+    relations = not together and config.mechanism.name != "independent"
+    if relations and wanted and all(fits(pair) > queries.max_cells for pair in wanted):
+        smallest = min(wanted, key=domain.cells)
+        yield (
+            "No relation of columns can be kept, and only single columns are measured: the model may have "
+            f"{queries.max_cells:,} cells (mechanism.max_model_mb), its columns have {sum(domain.sizes):,}, and the "
+            f"smallest pair, {' × '.join(smallest)}, would add {domain.cells(smallest) - sum(domain.shape(smallest)):,}. "
+            "Raise mechanism.max_model_mb, or use fewer bins or values."
+        )
+    if together:
+        missing = [pair for pair in wanted if pair not in countable]
         alone = sum(domain.sizes)
         left = [
             pair
@@ -153,8 +163,9 @@ def size_warnings(
         if role == "driver" and memory.model_is_open and memory.without_model <= allowed < needed:
             yield (
                 f"The driver may need up to {needed / 1e6:,.0f} MB if the model grows to all that mechanism.max_model_mb "
-                f"allows, and half of spark.driver.memory is {allowed / 1e6:,.0f} MB. Most models are far smaller: what is "
-                "worth its noise decides. To be sure, lower mechanism.max_model_mb or raise spark.driver.memory."
+                f"allows, and half of spark.driver.memory is {allowed / 1e6:,.0f} MB. What is worth its noise decides: on "
+                "wide tables that is often all that is allowed. To be sure, lower mechanism.max_model_mb or raise "
+                "spark.driver.memory."
             )
         elif needed > allowed:
             yield (

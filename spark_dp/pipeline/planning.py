@@ -25,6 +25,7 @@ from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_
 from spark_dp.pipeline.plan_constraints import constraint_warnings, zeros_of
 from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
 from spark_dp.pipeline.plan_resources import Memory, OutputSize, compared_bytes, passes_of, room_of
+from spark_dp.pipeline.plan_time import RunTime
 from spark_dp.pipeline.plan_warnings import (
     account_warnings,
     noise_warnings,
@@ -99,6 +100,12 @@ class RunPlan:
         """Rows and files to come."""
         return OutputSize.of(self.config, self.expected)
 
+    @property
+    def time(self) -> RunTime:
+        """About how long each stage takes."""
+        reads = len(passes_of(self.config, len(self.passes)))
+        return RunTime.of(self.config, self.queries, self.passes, reads, self.memory, self.output)
+
     def errors(self, ways: int) -> tuple[ExpectedError, ...]:
         """Returns the expected error of each measured marginal of `ways` columns, worst first."""
         return expected_errors(self.queries, self.expected, ways=ways)
@@ -134,6 +141,7 @@ class RunPlan:
             pairs: those that may be measured, worst first, at most MOST_PAIRS; pairs_planned counts all.
             workload: groups, cells and columns of each (None where a list is given), and why fewer than asked, or null.
             marginals_counted, cells_counted, passes: of the counting, in order.
+            time: seconds, about, see `RunTime.facts`: of each stage, and of all where the rows are declared.
             max_model_cells: that mechanism.max_model_mb allows.
             memory: bytes, see `Memory`; driver_bytes and executor_bytes are the counts alone.
             output: rows, exact, tasks, folders, files, see `OutputSize`.
@@ -184,6 +192,7 @@ class RunPlan:
             "driver_bytes": self.memory.driver_counts,
             "executor_bytes": self.memory.executor_counts,
             "memory": self.memory.facts(),
+            "time": self.time.facts(),
             "max_model_cells": self.model_cells,
             "output": self.output.facts(),
             "warnings": self.warnings(standing),

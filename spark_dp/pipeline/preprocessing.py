@@ -90,15 +90,16 @@ def learn(desk: Desk) -> RunConfig:
         if private.values is not None
     }
     config = _with_bound(desk)
+    desk = replace(desk, config=config)  # from here on k is the learned one, for bounding and for noise alike
     schema = config.schema
     binned = [p for p in config.private if p.bins is not None]
-    sources = _fine_sources(replace(desk, config=config), binned)
+    sources = _fine_sources(desk, binned)
     for private in binned:
-        schema = _with(schema, _binned(desk, config, private, sources))
+        schema = _with(schema, _binned(desk, private, sources))
     for private in config.private:
         column = schema.column(private.name)
         if private.bins is None and private.nulls is not None:
-            column = _nulled(desk, config, column, private.nulls)
+            column = _nulled(desk, column, private.nulls)
         if private.name in learned:
             column = _of_values(column, learned[private.name])
         schema = _with(schema, column)
@@ -157,16 +158,17 @@ def _fine_sources(desk: Desk, binned: list[PrivateColumn]) -> SparkMarginals | N
     if not binned:
         return None
     columns = tuple(fine_column(desk.config.schema.column(private.name)) for private in binned)
-    return _marginals(desk, desk.config, columns)
+    return _marginals(desk, columns)
 
 
-def _marginals(desk: Desk, config: RunConfig, columns: tuple[Column, ...]) -> SparkMarginals:
+def _marginals(desk: Desk, columns: tuple[Column, ...]) -> SparkMarginals:
     schema = TableSchema(columns=columns)
-    opened = desk.opened.with_config(replace_schema(config, schema))
+    opened = desk.opened.with_config(replace_schema(desk.config, schema))
     return SparkMarginals(
         schema.domain,
         [(column.name,) for column in columns],
         lambda: opened.bounded_pass(desk.account.run_id),
+        weight=contribution_of(desk.config).weight,
     )
 
 
@@ -180,10 +182,8 @@ def replace_schema(config: RunConfig, schema: TableSchema) -> RunConfig:
     )
 
 
-def _binned(
-    desk: Desk, config: RunConfig, private: PrivateColumn, fine_source: SparkMarginals | None
-) -> Column:
-    declared = config.schema.column(private.name)
+def _binned(desk: Desk, private: PrivateColumn, fine_source: SparkMarginals | None) -> Column:
+    declared = desk.config.schema.column(private.name)
     fine = fine_column(declared)
     grid = grid_of(fine)
     if private.bins is None or fine_source is None:
@@ -194,7 +194,7 @@ def _binned(
 
     share = private.bins.share + (private.nulls or 0)
     name = f"preprocess/bins/{private.name}"
-    measured = _measured(desk, name, grid, GridLevels(grid, count), contribution_of(config), share)
+    measured = _measured(desk, name, grid, GridLevels(grid, count), contribution_of(desk.config), share)
     estimate = GridEstimate.of(grid, measured)
     cut = estimate.bins_of_equal_mass if private.bins.cut is Cut.MASS else estimate.bins_of_equal_width
     starts, last = cut(min(private.bins.most, grid.cells))
@@ -206,10 +206,10 @@ def _binned(
     return column
 
 
-def _nulled(desk: Desk, config: RunConfig, column: Column, share: Fraction) -> Column:
+def _nulled(desk: Desk, column: Column, share: Fraction) -> Column:
     asked = null_column(column)
     curator = _curator(
-        desk, _marginals(desk, config, (asked,)), TableSchema(columns=(asked,)), contribution_of(config)
+        desk, _marginals(desk, (asked,)), TableSchema(columns=(asked,)), contribution_of(desk.config)
     )
     (measured,) = curator.measure(f"preprocess/nulls/{column.name}", [(column.name,)], rho=desk.rho(share))
     nullable = bool(measured.values[asked.null_code] > SIGNIFICANT * measured.stddev)

@@ -45,6 +45,9 @@ def report_text(
     lines += ["", "The model", *(f"  {line}" for line in _model_lines(fitted))]
     if manifest:
         lines.append(f"  {manifest['rows']:,} synthetic rows, seed {manifest['seed']}")
+    if rules := schema.rules():
+        lines += ["", "Rules that every synthetic row keeps (declared, so that they cost nothing)"]
+        lines += [f"  {rule}" for rule in rules]
     lines += ["", "Noisy counts by column, in rows ± σ (largest cells first)"]
     for measured in (m for m in measurements if len(m.clique) == 1):
         labels = schema.column(measured.clique[0]).cell_labels()

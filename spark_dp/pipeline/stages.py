@@ -140,15 +140,17 @@ def _measure(run: Run, account: RunAccount, opened: OpenedInput, identity: str) 
         )
         opened = opened.with_config(config)
         planned = plan_run(config, accounting=account.accounting, rho=account.rho)
+        contribution = contribution_of(config)
         curator = Curator(
             domain=config.schema.domain,  # an attribute for each column, a cell for each declared value or bin
-            contribution=contribution_of(config),  # the weight that bounding leaves a unit
+            contribution=contribution,  # the weight that bounding leaves a unit
             source=SparkMarginals(  # exact marginals of the bounded rows, counted when first asked for
                 config.schema.domain,
                 planned.queries.countable,
                 lambda: opened.bounded_pass(account.run_id),
                 passes=planned.passes,  # one, or as many as the declared memory asks for
                 held_cells=planned.held_cells,
+                weight=contribution.weight,  # a table that was bounded to more is refused
             ),
             account=account,  # what may be spent
             answers=answers,  # what was drawn: never drawn again

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from spark_dp.errors import InternalError, LedgerError
@@ -60,7 +61,7 @@ class Accounting(StrEnum):
         Raises:
             InternalError: no cost of it is proved in this accounting. Nothing was charged.
         """
-        cost = event.rho if self is Accounting.ZCDP else event.gaussian_rho
+        cost = _cost(event, gaussian=self is Accounting.GAUSSIAN)
         if cost is None:
             raise InternalError(
                 "Discrete Gaussian noise is zCDP and not Gaussian-DP: an account of the Gaussian accounting cannot pay for "
@@ -110,6 +111,12 @@ class Accounting(StrEnum):
                 "Use the release that opened the account."
             )
         return cls.GAUSSIAN, parse_fraction(rho)
+
+
+@lru_cache(maxsize=4096)
+def _cost(event: Event, *, gaussian: bool) -> Fraction | None:
+    """Returns what an event costs, worked out once: each query adds up those of all before it."""
+    return event.gaussian_rho if gaussian else event.rho
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ A replay never trusts recomputed floats: a last bit may differ on another machin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.errors import LedgerError
-from spark_dp.privacy.answers import pack, unpack
+from spark_dp.privacy.answers import join, pack, split, unpack
 from spark_dp.schema.domain import Clique
 
 
@@ -95,30 +96,30 @@ class SelectSpecification:
             "epsilon": str(self.epsilon),
             "sensitivity": str(self.sensitivity),
         }
-        estimates = {str(i): c.estimate for i, c in enumerate(self.candidates) if c.estimate is not None}
-        return pack("select specification", fields, estimates)
+        return _pack_estimates("select specification", fields, self.candidates)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> SelectSpecification:
-        fields, estimates = unpack("select specification", content)
+        fields, arrays = unpack("select specification", content)
         try:
+            estimates = iter(split(fields["shapes"], arrays["estimates"]))
             return cls(
                 name=fields["name"],
                 candidates=tuple(
                     ScoredCandidate(
                         clique=None if clique is None else tuple(clique),
-                        estimate=None if clique is None else estimates[str(i)],
+                        estimate=None if clique is None else next(estimates),
                         bias=int(bias),
                         weight=Fraction(weight),
                     )
-                    for i, (clique, bias, weight) in enumerate(
-                        zip(fields["cliques"], fields["biases"], fields["weights"], strict=True)
+                    for clique, bias, weight in zip(
+                        fields["cliques"], fields["biases"], fields["weights"], strict=True
                     )
                 ),
                 epsilon=Fraction(fields["epsilon"]),
                 sensitivity=Fraction(fields["sensitivity"]),
             )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        except (KeyError, TypeError, ValueError, ZeroDivisionError, StopIteration):
             raise _altered("select") from None
 
 
@@ -153,21 +154,21 @@ class ScoreSpecification:
             "l2_squared": str(self.l2_squared),
             "unit": str(self.unit),
         }
-        estimates = {str(i): c.estimate for i, c in enumerate(self.candidates) if c.estimate is not None}
-        return pack("score specification", fields, estimates)
+        return _pack_estimates("score specification", fields, self.candidates)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> ScoreSpecification:
-        fields, estimates = unpack("score specification", content)
+        fields, arrays = unpack("score specification", content)
         try:
+            estimates = split(fields["shapes"], arrays["estimates"])
             return cls(
                 name=fields["name"],
                 candidates=tuple(
                     ScoredCandidate(
-                        clique=tuple(clique), estimate=estimates[str(i)], bias=0, weight=Fraction(int(weight))
+                        clique=tuple(clique), estimate=estimate, bias=0, weight=Fraction(int(weight))
                     )
-                    for i, (clique, weight) in enumerate(
-                        zip(fields["cliques"], fields["weights"], strict=True)
+                    for clique, weight, estimate in zip(
+                        fields["cliques"], fields["weights"], estimates, strict=True
                     )
                 ),
                 sigma_squared=Fraction(fields["sigma_squared"]),
@@ -236,6 +237,11 @@ class AnsweredQuery:
     part: float
     specification: bytes
     values: tuple[NDArray[np.int64], ...]
+
+
+def _pack_estimates(kind: str, fields: dict[str, Any], candidates: Sequence[ScoredCandidate]) -> bytes:
+    shapes, estimates = join([c.estimate for c in candidates if c.estimate is not None])
+    return pack(kind, {**fields, "shapes": shapes}, {"estimates": estimates})
 
 
 def _altered(kind: str) -> LedgerError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from spark_dp.errors import LedgerError
@@ -45,7 +46,7 @@ def read_query(row: Mapping[str, Any]) -> QueryRecord:
         LedgerError: the row contradicts itself: it was altered.
     """
     try:
-        event = event_from_json(json.loads(row["event"]))
+        event = _read_event(row["event"])
     except (ValueError, TypeError):
         raise LedgerError(f"The event of query {row['name']!r} was altered. Nothing was drawn.") from None
     answered = row["state"] == "answered"
@@ -63,6 +64,12 @@ def read_query(row: Mapping[str, Any]) -> QueryRecord:
         reserved_at=row["reserved_at"],
         answered_at=row["answered_at"],
     )
+
+
+@lru_cache(maxsize=4096)
+def _read_event(text: str) -> Event:
+    """Reads an event; each query reads those of all before it."""
+    return event_from_json(json.loads(text))
 
 
 def require_same_query(record: QueryRecord, name: str, kind: str) -> QueryRecord:

@@ -285,4 +285,8 @@ class RunAccount:
         return [read_query(dict(row)) for row in found]
 
     def _find(self, connection: sa.Connection, ordinal: int) -> QueryRecord | None:
-        return next((query for query in self._queries(connection) if query.ordinal == ordinal), None)
+        asked = sa.select(queries).where(
+            queries.c.dataset == self._dataset, queries.c.key == self._key, queries.c.ordinal == ordinal
+        )
+        row = connection.execute(asked).mappings().first()
+        return None if row is None else read_query(dict(row))

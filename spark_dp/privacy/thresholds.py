@@ -69,11 +69,12 @@ def read_reserve(text: str) -> tuple[str, Fraction]:
 def promises_beside(
     accounting: Accounting, rho: Fraction, delta: float, thresholds: Fraction
 ) -> tuple[Promise, ...]:
-    """Returns what a sum of rho promises at several deltas, `delta` among them, beside thresholds: each takes its part."""
+    """Returns what a sum of rho promises at several deltas, `delta` always among them, beside thresholds: each takes its
+    part."""
     return tuple(
         replace(accounting.promise(rho, left), delta=each)
         for each in stated_deltas(delta)
-        if (left := delta_left(each, thresholds)) > each * _WORTH_STATING
+        if (left := delta_left(each, thresholds)) > (0 if each == delta else each * _WORTH_STATING)
     )
 
 

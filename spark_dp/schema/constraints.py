@@ -122,6 +122,12 @@ def constraint_from_json(document: Mapping[str, Any]) -> Constraint:
 
 
 def note(constraint: Constraint, words: Callable[[Attribute, Sequence[int]], str]) -> str:
+    """Says it as one of the notes of a plan."""
+    said = rule(constraint, words)
+    return f"Constraint: {'n' + said[1:] if isinstance(constraint, Forbidden) else said}"
+
+
+def rule(constraint: Constraint, words: Callable[[Attribute, Sequence[int]], str]) -> str:
     """Says in a sentence what a constraint means for the output.
 
     Args:
@@ -131,12 +137,12 @@ def note(constraint: Constraint, words: Callable[[Attribute, Sequence[int]], str
     if isinstance(constraint, Determined):
         free = [code for code, target in enumerate(constraint.codes) if target == FREE]
         return (
-            f"Constraint: {constraint.source} determines {constraint.target} in every row of the output"
+            f"{constraint.source} determines {constraint.target} in every row of the output"
             + (f", but where {constraint.source} is {words(constraint.source, free)}" if free else "")
             + "."
         )
     parts = " and ".join(f"{name} {words(name, codes)}" for name, codes in constraint.cells)
-    return f"Constraint: no row of the output has {parts} together."
+    return f"No row of the output has {parts} together."
 
 
 def _require_codes(domain: Domain, name: Attribute, codes: Sequence[int], *, least: int) -> None:

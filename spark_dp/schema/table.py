@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from spark_dp.errors import ConfigurationError, nearest
 from spark_dp.schema.columns import Column
-from spark_dp.schema.constraints import Constraint, constraint_from_json, note
+from spark_dp.schema.constraints import Constraint, constraint_from_json, note, rule
 from spark_dp.schema.describe import words_for
 from spark_dp.schema.domain import Domain
 
@@ -88,10 +88,14 @@ class TableSchema:
 
     def constraint_notes(self) -> list[str]:
         """Says in plain sentences what the constraints mean for the output."""
-        return [
-            note(constraint, lambda name, codes: words_for(self.column(name), codes))
-            for constraint in self.constraints
-        ]
+        return [note(constraint, self._words) for constraint in self.constraints]
+
+    def rules(self) -> list[str]:
+        """Says the same in sentences that stand by themselves."""
+        return [rule(constraint, self._words) for constraint in self.constraints]
+
+    def _words(self, name: str, codes: Sequence[int]) -> str:
+        return words_for(self.column(name), codes)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TableSchema:

@@ -21,7 +21,13 @@ from spark_dp.schema.domain import Clique, Domain
 from spark_dp.spark.bounding import MARK, MARK_PRIME, WEIGHT, BoundTotals
 from spark_dp.spark.encode import Codes
 from spark_dp.spark.failures import told_without_values
-from spark_dp.spark.histograms import CountingLayout, HistogramAccumulator, counting_layout, split_vector
+from spark_dp.spark.histograms import (
+    CountingLayout,
+    HistogramAccumulator,
+    counting_layout,
+    homes,
+    split_vector,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -184,11 +190,13 @@ class MarginalPass:
         run: counts a layout (`count_rows_of` on the bounded frame, or a direct pass over its files).
         totals: what it must find; None where the unit is the row, which needs no bounding.
         unchanged: raises when the input is not what it was.
+        heaviest: what a unit weighs in it at most, in fixed point; None where nothing bounds it.
     """
 
     run: Callable[[CountingLayout], Counted]
     totals: BoundTotals | None
     unchanged: Callable[[], None]
+    heaviest: int | None = None
 
 
 class SparkMarginals:
@@ -206,6 +214,8 @@ class SparkMarginals:
         prepare: bounds the table when it is first needed, once for all passes.
         passes: the planned passes over the table; one for all of `countable` where None.
         held_cells: the most cells of counts that are kept beside those of the latest pass; None keeps all.
+        weight: what noise is made for, `Contribution.weight`: a table in which a unit may weigh more is refused, which is
+            checked by what was asked of bounding and not by the rows. None where no noise follows.
     """
 
     def __init__(
@@ -216,12 +226,14 @@ class SparkMarginals:
         *,
         passes: Sequence[CountingLayout] | None = None,
         held_cells: int | None = None,
+        weight: int | None = None,
     ) -> None:
         self._domain = domain
         self._countable = tuple(countable)
         self._prepare = prepare
         self._passes = None if passes is None else tuple(passes)
         self._held_cells = held_cells
+        self._weight = weight
         self._table: MarginalPass | None = None
         self._vectors: list[tuple[CountingLayout, NDArray[np.int64]]] = []
 
@@ -234,6 +246,7 @@ class SparkMarginals:
         Raises:
             ContributionExceededError: the pass found other weights than the units' row counts allow.
             InputChangedError: the input changed since the start of the run.
+            InternalError: a unit was bounded to more than noise is made for. Nothing was counted.
         """
         answers: dict[Clique, NDArray[np.int64]] = {}
         self._answer(cliques, answers)
@@ -244,10 +257,8 @@ class SparkMarginals:
 
     def _answer(self, cliques: Sequence[Clique], answers: dict[Clique, NDArray[np.int64]]) -> None:
         """Takes what is kept of the cliques out of it."""
-        for clique in cliques:
-            found = next(((x, v) for x, v in self._vectors if _holds(x, clique)), None)
-            if found is not None:
-                answers.update(split_vector(found[1], found[0], [clique]))
+        for layout, vector in self._vectors:
+            answers.update(split_vector(vector, layout, [c for c in cliques if c not in answers]))
 
     def _next_pass(self, missing: Sequence[Clique]) -> CountingLayout:
         """Returns what to count next: the planned pass of the first that is missing, unless a pass for all that is missing
@@ -255,9 +266,11 @@ class SparkMarginals:
         """
         if self._passes is None:
             self._passes = (counting_layout(self._countable, self._domain),)
-        planned = [next((x for x in self._passes if _holds(x, clique)), None) for clique in missing]
-        first = planned[0]
-        if first is not None and len({id(found) for found in planned}) <= _NEIGHBOURS:
+        planned: dict[Clique, CountingLayout | None] = dict.fromkeys(missing)
+        for layout in reversed(self._passes):
+            planned |= dict.fromkeys(homes(layout, missing), layout)
+        first = planned[missing[0]]
+        if first is not None and len({id(found) for found in planned.values()}) <= _NEIGHBOURS:
             return first
         alone = counting_layout(missing, self._domain)
         if first is None or alone.vector_cells <= max(x.vector_cells for x in self._passes):
@@ -271,9 +284,20 @@ class SparkMarginals:
                 del self._vectors[0]
         self._vectors.append(self._run(layout))
 
+    def _bounded(self) -> MarginalPass:
+        """Prepares the table, whose units may weigh no more than noise is made for."""
+        table = self._prepare()
+        if self._weight is not None and (table.heaviest is None or table.heaviest > self._weight):
+            bound = "any weight" if table.heaviest is None else f"a weight of {table.heaviest}"
+            raise InternalError(
+                f"Units were bounded to {bound}, and noise is made for {self._weight}. Nothing was counted and nothing was "
+                "drawn."
+            )
+        return table
+
     def _run(self, layout: CountingLayout) -> tuple[CountingLayout, NDArray[np.int64]]:
         if self._table is None:
-            self._table = self._prepare()
+            self._table = self._bounded()
         table = self._table
         counted = table.run(layout)
         table.unchanged()
@@ -295,7 +319,3 @@ class SparkMarginals:
                 "The total weight is 2^62 or more: sums in int64 may overflow. Nothing was drawn."
             )
         return layout, counted.vector
-
-
-def _holds(layout: CountingLayout, clique: Clique) -> bool:
-    return any(set(clique) <= set(have) for have in layout.kept)

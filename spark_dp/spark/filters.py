@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 _NOT_ROW_WISE = re.compile(
     r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
     r"input_file_\w+|current_(date|timestamp|time|timezone|user|catalog|database|schema)|curdate|now|"
-    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|exists|over|_metadata|"
+    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|using|exists|over|_metadata|"
     r"session_user|user\s*\(|identifier\s*\()(?!\w)|"
     r"\|>|\(\s*(table|from|with|values)\b",
     re.IGNORECASE,
 )
 _SPECIAL_TIME = re.compile(r"['\"]\s*(now|today|yesterday|tomorrow|epoch)\b[^'\"]*['\"]", re.IGNORECASE)
 _COMMENT = re.compile(r"--|/\*")
-_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`(?!\s*\()", re.DOTALL)
-_TYPED_TIME = re.compile(r"\b(date|time|timestamp(_ntz|_ltz)?)\s*[rR]?$", re.IGNORECASE)
+_QUOTED = re.compile(
+    r"(?<!\w)[rR](?:'[^']*'|\"[^\"]*\")|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:[^`]|``)*`", re.DOTALL
+)
+"""What Spark's lexer takes as one piece: a text, in which a raw one has no escapes, or a quoted name."""
+_TYPED_TIME = re.compile(r"\b(date|time|timestamp(_ntz|_ltz)?)\s*$", re.IGNORECASE)
 
 
 def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
@@ -37,18 +40,9 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     """
     if condition is None:
         return rows
-    # A comment may hide where a literal begins.
-    bare = _QUOTED.sub("''", condition)
-    found = (
-        _COMMENT.search(bare)
-        or _NOT_ROW_WISE.search(bare)
-        or _SPECIAL_TIME.search(condition)
-        or re.search(r"`_metadata`", condition, re.IGNORECASE)
-    )
-    if found:
-        raise _refused(repr(found.group(0)))
-    if _odd_time(condition):
-        raise _refused("a date or timestamp literal that does not begin with a digit")
+    said = words_beyond_a_row(condition)
+    if said is not None:
+        raise _refused(said)
     try:
         with nothing_logged():
             kept = rows.where(condition)
@@ -66,12 +60,38 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     return kept
 
 
+def words_beyond_a_row(condition: str) -> str | None:
+    """Returns what a condition's text has that a look at one row cannot need; None where it has nothing of the kind.
+
+    All that is looked at on Spark Connect: of the queries that may stand in brackets, `MAP ... USING` and
+    `REDUCE ... USING` have no SELECT.
+    """
+    # A comment may hide where a literal begins.
+    bare = _QUOTED.sub(_without_what_is_quoted, condition)
+    found = (
+        _COMMENT.search(bare)
+        or _NOT_ROW_WISE.search(bare)
+        or _SPECIAL_TIME.search(condition)
+        or re.search(r"`_metadata`", condition, re.IGNORECASE)
+    )
+    if found:
+        return repr(found.group(0))
+    return "a date or timestamp literal that does not begin with a digit" if _odd_time(condition) else None
+
+
+def _without_what_is_quoted(quoted: re.Match[str]) -> str:
+    """Returns an empty text for a text or a name; a function's name stays, without its quotes."""
+    piece = quoted.group(0)
+    is_called = piece.startswith("`") and re.match(r"\s*\(", quoted.string[quoted.end() :])
+    return piece.strip("`") if is_called else "''"
+
+
 def _odd_time(condition: str) -> bool:
     """Whether a typed literal (DATE'...') may name a moment of the clock: Spark reads the clock as it parses it."""
     before = 0
     for quoted in _QUOTED.finditer(condition):
         typed = _TYPED_TIME.search(condition[before : quoted.start()])
-        if typed and not re.match(r"['\"]\s*[-+]?\d", quoted.group(0)):
+        if typed and not re.match(r"[rR]?['\"]\s*[-+]?\d", quoted.group(0)):
             return True
         before = quoted.end()
     return False

@@ -213,15 +213,28 @@ def margin(counts: NDArray[np.int64], have: Clique, want: Clique) -> NDArray[np.
 def split_vector(
     vector: NDArray[np.int64], layout: CountingLayout, cliques: Sequence[Clique]
 ) -> dict[Clique, NDArray[np.int64]]:
-    """Returns the marginal of each clique asked for, out of a sum of `HistogramAccumulator.vector`s."""
-    offsets, answers = layout.offsets, {}
-    holders: dict[str, set[int]] = {}
-    for i, have in enumerate(layout.kept):
-        for a in have:
-            holders.setdefault(a, set()).add(i)
-    for clique in cliques:
-        home = min(set.intersection(*(holders[a] for a in clique))) if clique else 0
+    """Returns the marginal of each clique asked for, out of a sum of `HistogramAccumulator.vector`s.
+
+    What the layout does not hold is left out.
+    """
+    offsets = layout.offsets
+    answers: dict[Clique, NDArray[np.int64]] = {}
+    for clique, home in homes(layout, cliques).items():
         have = layout.kept[home]
         flat = vector[offsets[home] : offsets[home + 1]]
         answers[clique] = margin(flat.reshape(layout.domain.shape(have)), have, clique)
     return answers
+
+
+def homes(layout: CountingLayout, cliques: Sequence[Clique]) -> dict[Clique, int]:
+    """Returns for each clique the first of `layout.kept` that it can be summed out of; what lies in none is left out."""
+    holders: dict[str, set[int]] = {}
+    for i, have in enumerate(layout.kept):
+        for a in have:
+            holders.setdefault(a, set()).add(i)
+    found: dict[Clique, int] = {}
+    for clique in cliques:
+        holding = set.intersection(*(holders.get(a, set()) for a in clique)) if clique else {0}
+        if holding and layout.kept:
+            found[clique] = min(holding)
+    return found

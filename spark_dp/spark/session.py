@@ -93,6 +93,8 @@ def settings_restored(session: SparkSession | None) -> Iterator[None]:
         for key, value in before.items():
             if session is not None and value is not None:
                 session.conf.set(key, value)
+            elif session is not None:  # the caller had left it to Spark
+                session.conf.unset(key)
 
 
 def is_connect(session: SparkSession) -> bool:

@@ -90,7 +90,7 @@ def site(tmp_path_factory) -> Site:
     return made
 
 
-@pytest.mark.parametrize("mechanism", ["mst", "aim"])
+@pytest.mark.parametrize("mechanism", ["mst", "aim", "oneshot"])
 def test_no_row_of_the_output_breaks_a_constraint_that_the_table_breaks(site, spark, mechanism, monkeypatch):
     monkeypatch.setattr("spark_dp.pipeline.run.open_session", lambda *_, **__: spark)
     assert {rule for row in people().to_pylist() for rule in broken(row)} >= {"married young", "zip"}
@@ -113,14 +113,14 @@ def test_no_row_of_the_output_breaks_a_constraint_that_the_table_breaks(site, sp
     ).to_pylist()
     assert len(rows) == 50_000
     assert [rule for row in rows for rule in broken(row)] == []
-    assert {row["state"] for row in rows} == {
-        "MA",
-        "NY",
-        "CA",
-        "ZZ",
-        None,
-    }  # where the zip leaves it open, any
+    # Where the zip leaves the state open it may be any; ZZ is no state of the table, and comes of noise or not.
+    assert {row["state"] for row in rows} | {"ZZ"} == {"MA", "NY", "CA", "ZZ", None}
     assert {row["marital"] for row in rows} == {"single", "married", "widowed", "unknown", None}
     kept = json.loads((site.folder / "runs" / mechanism / "released/measurements/schema.json").read_text())
     assert kept["format"] == 2
     assert len(kept["constraints"]) == 6
+    report = site.folder / "runs" / mechanism / "released/report"
+    for said in ((report / "report.html").read_text(), (report / "report.txt").read_text()):
+        assert "Rules that every synthetic row keeps" in said
+        assert "No row of the output has works false and hired" in said
+        assert "zip determines state in every row of the output, but where zip is" in said

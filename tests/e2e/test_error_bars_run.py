@@ -17,10 +17,13 @@ from spark_dp.pipeline.synthesizer import SyntheticModel
 
 pytestmark = pytest.mark.spark
 
+EPSILON = 8.0
+"""So much that no draw of the noise leaves a mechanism with too few rows to ask about pairs at all."""
+
 
 @pytest.fixture(scope="module", params=["oneshot", "aim", "mst"])
 def site(request, tmp_path_factory, spark):
-    made = Site.make(tmp_path_factory.mktemp(request.param))
+    made = Site.make(tmp_path_factory.mktemp(request.param), epsilon=EPSILON)
     run = made.run(spark, *settings_of(made))
     stages.measure(run)
     stages.fit(run)
@@ -30,7 +33,7 @@ def site(request, tmp_path_factory, spark):
 def settings_of(site):
     """The mechanism is that of the folder's name."""
     name = site.folder.name.rstrip("0123456789")
-    return f"mechanism.name={name}", "mechanism.workload={degree: 2}"
+    return f"mechanism.name={name}", "mechanism.workload={degree: 2}", f"privacy.epsilon={EPSILON}"
 
 
 def asked(place, *arguments):

@@ -26,7 +26,7 @@ from spark_dp.pipeline.runner import run_all
 from spark_dp.pipeline.synthesizer import Synthesizer, SyntheticModel
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
-from spark_dp.spark.session import REQUIRED, settings_restored
+from spark_dp.spark.session import REQUIRED, require_settings, settings_restored
 
 pytestmark = pytest.mark.spark
 
@@ -99,6 +99,18 @@ def test_a_callers_session_has_the_settings_that_reading_relies_on_while_it_is_u
         run.spark(to_compute=False)
         assert {key: spark.conf.get(key) for key in REQUIRED} == REQUIRED
     assert {key: spark.conf.get(key) for key in REQUIRED_BEFORE} == REQUIRED_BEFORE
+
+
+def test_settings_that_a_caller_left_to_spark_are_left_to_it_again(spark):
+    own = spark.newSession()
+    for key in REQUIRED:
+        own.conf.unset(key)
+    before = {key: own.conf.get(key) for key in REQUIRED}
+    with settings_restored(own):
+        require_settings(own)
+        assert {key: own.conf.get(key) for key in REQUIRED} == REQUIRED
+    assert {key: own.conf.get(key) for key in REQUIRED} == before
+    assert {own.conf.get(key, None) for key in REQUIRED} == {None}
 
 
 def test_an_output_of_another_run_is_refused_before_anything_is_spent(tmp_path, spark):

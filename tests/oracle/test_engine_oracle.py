@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 from math import sqrt
 
 import numpy as np
@@ -13,9 +13,12 @@ from scipy.optimize import minimize
 from support.noise import noisy_marginals
 
 from spark_dp.graphical.cliques import maximal_cliques
+from spark_dp.graphical.condensing import condensed
 from spark_dp.graphical.estimation import ENTROPY, estimate
+from spark_dp.graphical.faces import DENSE_CELL
 from spark_dp.graphical.interactions import Interactions
 from spark_dp.graphical.junction_tree import GrowingTree, build_junction_tree
+from spark_dp.graphical.model import GraphicalModel
 from spark_dp.graphical.passes import Passes
 from spark_dp.graphical.sampling import SamplingPlan, sample
 from spark_dp.graphical.starts import first_potentials
@@ -38,15 +41,18 @@ def marginal_of(joint, clique):
     return joint.sum(axis=tuple(i for i, a in enumerate(DOMAIN) if a not in clique))
 
 
-def inference(cliques):
+def inference(cliques, dense_cell=DENSE_CELL):
     sites = maximal_cliques(DOMAIN.canonical(c) for c in cliques)
-    return sites, Passes(build_junction_tree(DOMAIN, cliques, max_cells=10**4), sites)
+    return sites, Passes(build_junction_tree(DOMAIN, cliques, max_cells=10**4), sites, dense_cell=dense_cell)
 
 
+@pytest.mark.parametrize("dense_cell", [0.0, np.inf], ids=["built", "boxed"])
 @given(CLIQUES, SEEDS, st.sampled_from([0.1, 3.0, 60.0, 2000.0]), st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_marginals_derivatives_and_least_costs_are_those_of_the_joint_table(cliques, seed, scale, forbids):
-    sites, passes = inference(cliques)
+def test_marginals_and_their_derivatives_are_those_of_the_joint_table(
+    dense_cell, cliques, seed, scale, forbids
+):
+    sites, passes = inference(cliques, dense_cell)
     random = np.random.default_rng(seed)
     logs = [random.normal(0, scale, DOMAIN.shape(s)) for s in sites]
     if forbids:
@@ -67,7 +73,6 @@ def test_marginals_derivatives_and_least_costs_are_those_of_the_joint_table(cliq
     change = joint * (move - (joint * move).sum() / 7.0)
     tangent = passes.tangent(moves)
     assert all(np.allclose(m, marginal_of(change, s), atol=1e-9) for s, m in zip(sites, tangent, strict=True))
-    assert passes.least_cost(moves) == pytest.approx(move.min())
     for clique, belief in zip(passes.tree.cliques, passes.beliefs(), strict=True):
         assert np.allclose(belief, marginal_of(joint, clique), atol=1e-10)
 
@@ -167,9 +172,9 @@ def test_an_estimate_is_the_best_joint_table_within_its_gap(cliques, seed, size,
     assert -slack <= reached - least <= found.convergence.gap + slack
 
 
-@given(CLIQUES, st.lists(st.sampled_from(SUBSETS), max_size=5), SEEDS)
-@settings(max_examples=60, deadline=None)
-def test_many_marginals_at_once_are_those_of_the_joint_table(cliques, asked, seed):
+@given(CLIQUES, st.lists(st.sampled_from(SUBSETS), max_size=5), SEEDS, st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_many_marginals_at_once_are_those_of_the_joint_table(cliques, asked, seed, many):
     model = estimate(DOMAIN, noisy_marginals(DOMAIN, cliques, 80.0, 5.0, seed), max_cells=10**4).model
     joint = np.full(DOMAIN.sizes, model.total)
     for clique, separator, table in zip(
@@ -178,6 +183,8 @@ def test_many_marginals_at_once_are_those_of_the_joint_table(cliques, asked, see
         norm = table.sum(axis=tuple(i for i, a in enumerate(clique) if a not in separator), keepdims=True)
         joint = joint * placed(clique, np.divide(table, norm, out=np.zeros_like(table), where=norm > 0))
     every = [*asked, *[c[::-1] for c in asked], (), DOMAIN.attributes, *[(a,) for a in DOMAIN]]
+    if many:
+        every += permutations(DOMAIN.attributes, 3)
     found = model.marginals(every)
     for clique in every:
         turned = np.argsort(np.argsort([DOMAIN.attributes.index(a) for a in clique]))
@@ -206,6 +213,49 @@ def test_one_more_clique_costs_what_it_costs_from_scratch(cliques, candidates):
         exactly = sum(WIDER.cells(node) for node in scratch.nodes(restarts=0))
         assert graph.cells_with(candidate) == exactly
         assert sum(WIDER.cells(node) for node in scratch.nodes()) <= exactly
+
+
+@given(st.lists(st.sampled_from(FEW), max_size=14), st.lists(st.sampled_from(FEW), max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_a_growing_tree_knows_sizes_that_earlier_candidates_and_rounds_worked_out(cliques, candidates):
+    tree, held = GrowingTree(WIDER, cliques), list(cliques)
+    for candidate in candidates:
+        for asked in candidates:
+            scratch = Triangulation(WIDER, [*held, asked])
+            exactly = sum(WIDER.cells(node) for node in scratch.nodes(restarts=0))
+            assert tree.rebuilt_with(asked) == exactly <= tree.at_most_with(asked)
+            assert all(
+                sum(map(WIDER.cells, scratch.nodes(restarts=turns))) <= tree.at_most_with(asked)
+                for turns in (1, 8)
+            )
+        tree = tree.grown(candidate)
+        held.append(candidate)
+        assert tree.cells == GrowingTree(WIDER, held).cells
+
+
+def test_a_tree_that_gets_no_new_edge_stays_the_same():
+    tree = GrowingTree(WIDER, [("a", "b"), ("b", "c"), ("a", "c")])
+    assert tree.grown(("a", "b", "c")) is tree
+    assert tree.grown(("a", "d")) is not tree
+
+
+@given(CLIQUES, SEEDS, st.sampled_from([1, 6, 12, 24, 48]))
+@settings(max_examples=100, deadline=None)
+def test_a_condensed_tree_is_the_same_distribution_in_fewer_tables(cliques, seed, small):
+    model = estimate(DOMAIN, noisy_marginals(DOMAIN, cliques, 80.0, 5.0, seed), max_cells=10**4).model
+    tree, tables = condensed(model.tree, model.probabilities, small=small)
+    sizes = {DOMAIN.cells(clique) for clique in model.cliques}
+    assert all(t.shape == DOMAIN.shape(c) for c, t in zip(tree.cliques, tables, strict=True))
+    assert all(DOMAIN.cells(clique) <= small or DOMAIN.cells(clique) in sizes for clique in tree.cliques)
+    for node, parent in enumerate(tree.parents):
+        earlier = {a for clique in tree.cliques[:node] for a in clique}
+        assert earlier & set(tree.cliques[node]) == set(tree.separators[node])
+        assert parent < node and (parent < 0 or set(tree.separators[node]) <= set(tree.cliques[parent]))
+    fewer = GraphicalModel(tree=tree, probabilities=tuple(tables), total=model.total)
+    for clique in SUBSETS:
+        assert np.allclose(fewer.marginal(clique), model.marginal(clique), atol=1e-9)
+    if small >= DOMAIN.cells(DOMAIN.attributes):
+        assert set(tree.parents) == {-1}
 
 
 def test_no_sampled_row_is_in_a_forbidden_cell():

@@ -358,4 +358,24 @@ MUTANTS: Final = (
             f"{TEST_CURATOR}::test_an_answer_that_cannot_be_read_back_is_not_released_and_not_the_answer",
         ),
     ),
+    Mutant(
+        name="bounded to the largest k",
+        fault="after k is learned, rows are bounded to the largest k that it might have been",
+        file="spark_dp/pipeline/preprocessing.py",
+        old="desk.opened.with_config(replace_schema(desk.config, schema))",
+        new="desk.opened.with_config("
+        "replace(replace_schema(desk.config, schema), privacy=desk.opened.config.privacy))",
+        tests=(
+            "tests/unit/pipeline/test_learned_bound.py"
+            "::test_all_that_is_counted_after_k_is_learned_is_bounded_to_it",
+        ),
+    ),
+    Mutant(
+        name="compared in zCDP",
+        fault="an account in Gaussian-DP compares what a run costs in zCDP with what is left",
+        file="spark_dp/privacy/account_rules.py",
+        old="    asked = budget.rho_in(accounting)\n    left",
+        new="    asked = budget.rho\n    left",
+        tests=("tests/unit/privacy/test_ledger.py::test_the_remaining_epsilon_can_be_spent_and_no_more",),
+    ),
 )

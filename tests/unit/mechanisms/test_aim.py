@@ -14,6 +14,7 @@ from test_mst import NoiselessCurator
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.junction_tree import build_junction_tree
+from spark_dp.graphical.zeros import StructuralZeros
 from spark_dp.mechanisms.aim import AIM, AIMShares, importances
 from spark_dp.mechanisms.workload import Workload
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
@@ -24,11 +25,19 @@ RHO = Fraction(1)
 DOMAIN = Domain(("a", "b", "c", "d"), (4, 4, 4, 4))
 
 
-def run(source: ArraySource, *, degree=3, max_cells=10_000, shares: AIMShares | None = None, workload=None):
+def run(
+    source: ArraySource,
+    *,
+    degree=3,
+    max_cells=10_000,
+    shares: AIMShares | None = None,
+    workload=None,
+    zeros=(),
+):
     mechanism = AIM(shares=shares or AIMShares())
     workload = workload or Workload.of_degree(source.domain, degree)
     plan = mechanism.plan(
-        source.domain, rho=RHO, contribution=ONE_ROW, workload=workload, max_cells=max_cells
+        source.domain, rho=RHO, contribution=ONE_ROW, workload=workload, max_cells=max_cells, zeros=zeros
     )
     curator, said = NoiselessCurator(source, RHO), []
     measured = mechanism.measure(curator, plan, said.append)
@@ -120,6 +129,32 @@ def test_custom_cliques_are_the_only_ones_that_are_looked_at():
         ("a", "b"): Fraction(round(2 / 3 * 2**20), 2**20),
         ("a", "b", "d"): 1,
     }
+
+
+def test_a_constraint_that_most_rows_break_does_not_take_every_round():
+    same = StructuralZeros(clique=("a", "b"), forbidden=np.eye(4, dtype=bool))
+    rng = np.random.default_rng(1)
+    a, c = rng.integers(0, 4, (2, 20_000))
+    codes = np.stack([a, a, c, (c + (rng.random(20_000) < 0.2)) % 4], axis=1)
+    _, curator, chosen, _ = run(ArraySource(DOMAIN, codes), zeros=[same], degree=2)
+    assert ("c", "d") in chosen
+    assert sum({"a", "b"} <= set(clique) for clique in chosen) <= 2
+    assert curator.remaining == 0
+
+
+def test_triples_of_many_cells_are_planned_where_their_pairs_are_not_too_many():
+    adult = Domain(tuple("abcdefghijklmn"), (85, 9, 100, 16, 7, 15, 6, 5, 2, 100, 100, 99, 42, 2))
+    workload = Workload.of_degree(adult, 3)
+    plan = AIM().plan(adult, rho=RHO, contribution=ONE_ROW, workload=workload, max_cells=10**7)
+    assert sum(1 for clique in plan.countable if len(clique) == 3) == 364
+
+
+def test_columns_may_be_chosen_again_and_those_outside_the_workload_are_not():
+    skewed = random_codes(DOMAIN, 300, 1)
+    workload = Workload.of_cliques(DOMAIN, [(("a", "b"), 1)])
+    _, curator, _, _ = run(ArraySource(DOMAIN, skewed), workload=workload)
+    offered = {clique for round_ in curator.candidates for clique in round_}
+    assert offered == {(), ("a",), ("b",), ("a", "b")}
 
 
 @pytest.mark.parametrize("shares", [{"one_way": 0}, {"selection": 1}, {"rounds_per_column": 0}])

@@ -103,5 +103,5 @@ def test_a_workload_that_is_too_wide_keeps_its_small_degrees():
 def test_importance_is_the_weighted_number_of_shared_columns():
     workload = Workload.of_cliques(DOMAIN, [(("a", "b", "c"), 2), (("c", "d"), 1)])
     overlaps = Overlaps(workload, [("b", "c")])
-    assert overlaps.importance(("b", "c")) == 2 * 2 + 1
+    assert overlaps.importances([("b", "c")]).tolist() == [2 * 2 + 1]
     assert workload.favouring(["d"]).weights == {("a", "b", "c"): 2, ("c", "d"): Fraction(4)}

@@ -6,6 +6,7 @@ import html
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -18,6 +19,7 @@ from spark_dp.pages import template
 from spark_dp.pages.evaluation import evaluation_page
 from spark_dp.pages.released import _column, released_page
 from spark_dp.pages.text import visible
+from spark_dp.schema.constraints import Determined, Forbidden
 
 ELEMENTS = """
     html head meta title style body header main footer nav section div span h1 h2 h3 p ul ol li dl dt dd a bdi strong
@@ -153,6 +155,34 @@ def test_a_fit_that_did_not_converge_is_said_to(released):
 def test_a_model_of_independent_columns_keeps_no_relation(released):
     alone = tuple(m for m in released["measurements"] if len(m.clique) == 1)
     assert "None: the columns" in Reader(released_page(**released | {"measurements": alone})).text
+
+
+def with_rules(made):
+    """The same release, of a schema that rules out and determines something."""
+    schema = made["schema"]
+    first, second, third = schema.names[:3]
+    young = Forbidden(cells=((first, (0, 2)), (second, (0, 1))))
+    known = Determined(source=third, target=first, codes=(0,) * schema.domain.size(third))
+    return made | {"schema": replace(schema, constraints=(young, known))}
+
+
+def test_declared_rules_are_named_and_said_to_cost_nothing(released):
+    text = Reader(released_page(**with_rules(released))).text
+    assert "No row of the output has ward A, C and age" in text
+    assert "cost determines ward in every row of the output" in text
+    assert "declared and not learned" in text and "no listed relation or rule ties" in text
+
+
+def test_a_release_without_rules_has_no_section_for_them(released):
+    made = released_page(**released)
+    assert "#rules" not in made and "Rules that" not in made and "or rule ties" not in made
+
+
+def test_hostile_names_and_values_in_rules_are_there_as_text():
+    made = released_page(**with_rules(release(HOSTILE, HOSTILE)))
+    read = Reader(made)
+    assert read.elements <= set(ELEMENTS.split()) and read.attributes <= set(ATTRIBUTES.split())
+    assert "No row of the output has <script>document" in read.text
 
 
 def shown_noise(released, measurements):

@@ -171,6 +171,20 @@ def test_a_key_that_was_charged_otherwise_is_taken(tmp_path, ledger):
     assert "Choose another run.key" in warnings(plan)
 
 
+def test_more_than_the_share_of_a_release_is_a_warning_with_the_epsilon_that_fits(tmp_path):
+    url = f"sqlite:///{tmp_path}/{PASSWORD}.db"
+    view = open_account(url, "visits", 2.0, 1e-9, "person", Neighbours.ADD_REMOVE, releases=10)
+    plan = planned(tmp_path)
+    standing = plan.standing()
+    assert standing.state == "short"
+    assert standing.fits == pytest.approx(view.release_epsilon, rel=1e-3)
+    assert "for 10 releases" in warnings(plan)
+    assert f"privacy.epsilon: {standing.fits:g} would fit" in warnings(plan)
+    fitting = planned(tmp_path, f"privacy.epsilon={standing.fits!r}")
+    assert fitting.standing().state == "enough"
+    begin(Ledger.connect(url), "first", epsilon=standing.fits)
+
+
 def test_too_little_left_is_a_warning_with_the_epsilon_that_fits(tmp_path, ledger):
     begin(ledger, "other", epsilon=1.7)
     plan = planned(tmp_path)

@@ -87,9 +87,9 @@ def test_a_wide_table_is_planned_in_passes_that_fit_and_says_so(tmp_path):
     assert facts["workload"]["groups"] == 4950
     assert "all 4,950 pairs of columns, 49,500,000 cells" in shown
     assert "161,700 with 1.6e+11 cells" in shown
-    assert "most models are far smaller" in shown
+    assert "if that much turns out to be worth its noise" in shown
     warned = " ".join(plan.warnings(plan.standing()))
-    assert "Most models are far smaller" in warned
+    assert "on wide tables that is often all that is allowed" in warned
     assert max(len(line) for part in plan_lines(plan) for line in part.splitlines()) <= WIDTH
 
 
@@ -113,3 +113,36 @@ def test_rounds_whose_counts_do_not_fit_the_driver_at_once_are_refused(tmp_path)
 def test_targets_weigh_what_holds_them(tmp_path):
     weights = planned(tmp_path, "mechanism.targets=[age]").queries.workload.pair_weights()
     assert weights["ward", "age"] == weights["age", "cost"] == 4 * weights["ward", "cost"]
+
+
+@pytest.mark.parametrize("name", ["oneshot", "aim", "mst", "auto"])
+def test_a_model_too_small_for_any_pair_is_planned_for_columns_alone_and_says_so(tmp_path, name):
+    cells = sum(planned(tmp_path).config.schema.domain.sizes)
+    small = f"mechanism.max_model_mb={8 * cells / 1e6:f}"
+    plan = planned(tmp_path, f"mechanism.name={name}", small)
+    assert {len(clique) for query in plan.queries.queries for clique in query.cliques} == {1}
+    assert sum(query.rho for query in plan.queries.queries) == plan.queries.rho
+    warned = " ".join(plan.warnings(plan.standing()))
+    assert "only single columns are measured" in warned and f"may have {cells} cells" in warned
+
+
+@pytest.mark.parametrize(
+    "overrides", [["mechanism.name=independent"], ["mechanism.name=auto", "input.expected_rows=50"]]
+)
+def test_columns_that_are_measured_alone_for_another_reason_are_no_warning(tmp_path, overrides):
+    plan = planned(tmp_path, *overrides)
+    assert plan.mechanism.name == "independent"
+    assert "only single columns" not in " ".join(plan.warnings(plan.standing()))
+
+
+@pytest.mark.parametrize("name", ["oneshot", "aim", "mst"])
+def test_columns_of_one_cell_are_in_no_relation(tmp_path, name):
+    columns = "  a: {type: integer, min: 1, max: 1}\n  b: {type: boolean}\n  c: {type: boolean}\n"
+    plan = planned(tmp_path, f"mechanism.name={name}", columns=columns)
+    assert {clique for clique in plan.queries.countable if len(clique) > 1} == {("b", "c")}
+    assert "not looked at" not in " ".join(plan.warnings(plan.standing()))
+    alone = planned(
+        tmp_path, f"mechanism.name={name}", columns="".join(columns.splitlines(keepends=True)[:2])
+    )
+    assert all(len(clique) == 1 for clique in alone.queries.countable)
+    assert "only single columns" not in " ".join(alone.warnings(alone.standing()))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spark_dp.errors import LedgerError
-from spark_dp.privacy.answers import digest, pack, unpack
+from spark_dp.privacy.answers import digest, join, pack, split, unpack
 from spark_dp.privacy.queries import Answer, MeasureSpecification, ScoredCandidate, SelectSpecification
 
 ARRAYS = {"0": np.arange(6, dtype=np.int64).reshape(2, 3), "1": np.array(-5, dtype=np.int64)}
@@ -30,6 +30,29 @@ def test_what_is_packed_is_unpacked():
     assert set(arrays) == set(ARRAYS)
     assert all(np.array_equal(arrays[name], ARRAYS[name]) for name in ARRAYS)
     assert arrays["1"].shape == ()
+
+
+@pytest.mark.parametrize("largest", [127, 2**15 - 1, 2**31 - 1, 2**63 - 1])
+def test_numbers_take_as_few_bytes_as_the_largest_needs(largest):
+    held = np.zeros(10_000, dtype=np.int64)
+    for number in (largest, -largest - 1):
+        held[7] = number
+        content = pack("answer", {}, {"0": held})
+        assert len(content) < (int(largest).bit_length() + 1) // 8 * held.size + 1000
+        _, arrays = unpack("answer", content)
+        assert arrays["0"].dtype == np.int64
+        assert np.array_equal(arrays["0"], held)
+
+
+def test_joined_arrays_are_taken_apart_and_other_shapes_refused():
+    arrays = [np.arange(6).reshape(2, 3), np.array(4), np.zeros((0, 2), np.int64), np.arange(2)]
+    shapes, joined = join(arrays)
+    again = split(shapes, joined)
+    assert all(np.array_equal(a, b) and a.shape == b.shape for a, b in zip(arrays, again, strict=True))
+    assert split(*join([])) == []
+    for others in ([], shapes[1:], [*shapes, [1]]):
+        with pytest.raises(ValueError, match="is not"):
+            split(others, joined)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 200, -1])
@@ -56,6 +79,7 @@ def test_a_record_with_a_flipped_bit_is_refused():
         archive(header=header(format=1, kind="answer", fields={}), array_0=np.zeros(2)),
         archive(header=np.frombuffer(b"[]", dtype=np.uint8)),
         archive(header=header(format=1, kind="answer", fields={}), array_0=np.array([{}], dtype=object)),
+        archive(header=header(format=1, kind="answer", fields={}), array_0=np.zeros(2, dtype=np.uint8)),
         b"no archive",
     ],
 )

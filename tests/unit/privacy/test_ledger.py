@@ -244,7 +244,9 @@ def test_a_run_over_the_account_says_what_is_left_and_what_was_asked(desk: Desk)
     assert desk.spent() == BUDGET.rho
 
 
-def test_the_remaining_epsilon_can_be_spent_and_no_more(desk: Desk):
+@pytest.mark.parametrize("accounting", Accounting)
+def test_the_remaining_epsilon_can_be_spent_and_no_more(tmp_path, accounting):
+    desk = Desk(tmp_path, accounting=accounting)
     desk.begin("small")
     remaining = desk.ledger.show(DATASET).remaining_epsilon
     with pytest.raises(BudgetExceededError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import pytest
 from desk import DATASET, UNIT, Desk
@@ -39,6 +40,20 @@ def test_one_run_cannot_take_more_than_its_share(desk: Desk):
         desk.begin("greedy", budget(view.release_epsilon * 1.001), dataset="weekly")
     assert caught.value.left == view.rho / 52
     assert desk.ledger.show("weekly").spent_rho == 0
+
+
+def test_one_run_cannot_take_more_than_its_share_of_the_delta_of_thresholds(tmp_path):
+    desk = Desk(tmp_path, thresholds=Fraction(4, 10**8))
+    desk.open("weekly", 4.0, releases=4)
+    whole = PrivacyBudget(epsilon=0.1, delta=DELTA, thresholds=Fraction(2, 10**8))
+    with pytest.raises(BudgetExceededError, match="1e-08 for those of this run"):
+        desk.begin("greedy", whole, dataset="weekly")
+    assert desk.ledger.show("weekly").spent_thresholds == 0
+    share = PrivacyBudget(epsilon=0.1, delta=DELTA, thresholds=Fraction(1, 10**8))
+    for week in range(4):
+        desk.begin(f"w{week}", share, dataset="weekly")
+    with pytest.raises(BudgetExceededError):
+        desk.begin("w4", share, dataset="weekly")
 
 
 @pytest.mark.parametrize("releases, epsilon", [(52, 1.0), (None, 4.1)])

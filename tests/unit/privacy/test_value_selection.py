@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
 from desk import BUDGET, CrashError, Desk, FailingBlobs
 from scripted import SeededEntropy
+from support.kept import as_answers
 
 from spark_dp.errors import BudgetExceededError, ConfigurationError, InternalError, LedgerError
 from spark_dp.privacy.accounting import zcdp_delta
@@ -26,6 +26,7 @@ from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours, values_l2_squared
 from spark_dp.privacy.tails import least_threshold, noise_tail
+from spark_dp.privacy.thresholds import promises_beside
 from spark_dp.privacy.transcript import Transcript
 from spark_dp.privacy.value_selection import ThresholdSpecification, Value, ValueCurator, specify
 
@@ -118,14 +119,10 @@ def test_what_did_not_pass_is_in_no_file(desk):
     curator(desk, Counts({"A": 5000, CANARY: 1})).learn(asked())
     files = [file for file in desk.folder.rglob("*") if file.is_file()]
     assert files
-    assert not any(CANARY.encode() in file.read_bytes() for file in files)
-    assert not any(as_answer(CANARY) in file.read_bytes() for file in files)
-    assert any(as_answer('"A"') in file.read_bytes() for file in files)  # the twin: what passed is found so
-
-
-def as_answer(text: str) -> bytes:
-    """A text as answers keep it: a 64-bit integer for each byte."""
-    return np.frombuffer(text.encode(), np.uint8).astype(np.int64).tobytes()
+    assert not any(form in file.read_bytes() for file in files for form in as_answers(CANARY))
+    assert any(
+        form in file.read_bytes() for file in files for form in as_answers('"A"')
+    )  # the twin: what passed
 
 
 def test_an_answer_is_replayed_and_not_drawn_again(desk):
@@ -392,3 +389,12 @@ def test_the_exact_tail_is_met_and_not_only_kept_below():
 def test_the_check_rejects_a_threshold_without_delta():
     """The twin: a threshold that is 10 lower, or a value of 11 units, passes too often."""
     assert passes(LOUD, counted=11) > upper_limit(float(LOUD))
+
+
+@pytest.mark.parametrize("accounting", Accounting)
+def test_a_promise_is_stated_at_its_own_delta_however_much_of_that_thresholds_take(accounting):
+    thresholds = Fraction(9999, 10**13)
+    budget = PrivacyBudget(epsilon=1.0, delta=1e-9, thresholds=thresholds)
+    promises = promises_beside(accounting, budget.rho_in(accounting), 1e-9, thresholds)
+    (own,) = [promise for promise in promises if promise.delta == 1e-9]
+    assert own.epsilon == pytest.approx(1.0, rel=1e-6)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.counting import ArraySource, random_codes
 
+from spark_dp.errors import InternalError
 from spark_dp.schema.domain import Domain
 from spark_dp.spark.counting import Counted, MarginalPass, SparkMarginals
 from spark_dp.spark.histograms import HistogramAccumulator, counting_layout
@@ -26,12 +27,12 @@ LITTLE = CountingRoom(driver=60_000, executor=200_000, tasks=2)
 class Passes:
     """Counts in this process; remembers what each pass counted and how often the table was bounded."""
 
-    def __init__(self):
-        self.layouts, self.prepared = [], 0
+    def __init__(self, heaviest=None):
+        self.layouts, self.prepared, self.heaviest = [], 0, heaviest
 
     def prepare(self):
         self.prepared += 1
-        return MarginalPass(self.run, None, lambda: None)
+        return MarginalPass(self.run, None, lambda: None, self.heaviest)
 
     def run(self, layout):
         self.layouts.append(layout)
@@ -120,3 +121,17 @@ def test_no_more_is_kept_than_may_be():
     counted = source(passes, held_cells=0)
     counted.count(PAIRS)
     assert [layout for layout, _ in counted._vectors] == passes.layouts[-1:]
+
+
+@pytest.mark.parametrize("heaviest", [None, 21])
+def test_a_table_whose_units_may_weigh_more_than_noise_is_made_for_is_not_counted(heaviest):
+    passes = Passes(heaviest)
+    with pytest.raises(InternalError, match="noise is made for 20"):
+        SparkMarginals(DOMAIN, COUNTABLE, passes.prepare, weight=20).count(COLUMNS)
+    assert passes.layouts == []
+
+
+@pytest.mark.parametrize("heaviest", [1, 20])
+def test_a_table_whose_units_weigh_no_more_is_counted(heaviest):
+    found = SparkMarginals(DOMAIN, COUNTABLE, Passes(heaviest).prepare, weight=20).count(COLUMNS)
+    assert same(found, COLUMNS)
