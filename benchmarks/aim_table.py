@@ -117,7 +117,7 @@ def _compare(groups: Mapping[Setting, Mapping[tuple[str, str], Sequence[Record]]
             [r for k, runs in found.items() if k[0] != OURS and kind in k[1] for r in runs], ours[mine]
         )
         if not peers:
-            print(f"{start} none that ended | | {time} |")
+            print(f"{start} none that counts | | {time} |")
             continue
         theirs = min(peers, key=lambda k: _mean(peers[k]))
         ratios.append(_mean(ours[mine]) / _mean(peers[theirs]))

@@ -1,4 +1,4 @@
-"""The peers' AIM and MST on the tables of `aim.py` beside ours in one run, measured by the same code.
+"""The peers' AIM and MST on the tables of `aim.py` beside ours in one run.
 
 python -m benchmarks.peers --tables titanic --epsilons 1 --peers opendp-aim --seconds 900 --record runs.jsonl
 Each runs in its own environment (`peer_aim.py`, `peer_dpmm.py`; one that is not there is left out) with the same declared
@@ -117,8 +117,8 @@ def _run(
             env={**os.environ, **ONE_THREAD},
         )
         spent = json.loads(ended.stdout.splitlines()[-1])
-        errors = None
-        if not spent["note"]:
+        errors = spent.get("errors")
+        if errors is None and not spent["note"]:
             made = pq.read_table(output)
             errors = errors_of(table, Counted.of(table.domain, made.select(list(table.domain.attributes))))
     return records.add(
@@ -130,7 +130,7 @@ def _run(
             seed=seed,
             cpu=spent["cpu"],
             wall=spent["wall"],
-            errors=errors,
+            errors=errors and tuple(errors),
             measured=spent.get("measured", 0),
             note=spent["note"],
         )

@@ -50,7 +50,7 @@ def test_ours_is_set_against_the_best_peer_that_ended(capsys: pytest.CaptureFixt
 
 def test_a_time_that_no_peer_ended_in_is_a_bound(capsys: pytest.CaptureFixture[str]) -> None:
     show([RUN, replace(PEER, errors=None, note="not ended")])
-    assert "| none | 1 | oneshot 0.3000 | none that ended | | > 25×, > 50× |" in capsys.readouterr().out
+    assert "| none | 1 | oneshot 0.3000 | none that counts | | > 25×, > 50× |" in capsys.readouterr().out
 
 
 def test_mst_is_set_against_mst_alone(capsys: pytest.CaptureFixture[str]) -> None:
