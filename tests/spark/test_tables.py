@@ -7,7 +7,7 @@ import pytest
 from spark_dp.errors import ConfigurationError, InputError
 from spark_dp.schema.table import TableSchema
 from spark_dp.spark.filters import filter_rows
-from spark_dp.spark.plans import inferred_partitions
+from spark_dp.spark.plans import beyond_its_row, inferred_partitions
 from spark_dp.spark.snapshot import snapshot_files
 from spark_dp.spark.tables import partition_columns, read_table, require_columns
 
@@ -152,12 +152,23 @@ def test_a_row_wise_condition_is_accepted(rows, condition):
         "day < to_date(substr('nowhere', 1, 3))",
         r"wall < 'n\157w'",
         r"wall < timestamp_ntz 'n\157w'",
+        r"wall < timestamp_ntz '\u0001now'",
+        "ra${x}nd() < 0.5",
+        "n IN (sel${x}ect 1)",
     ],
 )
 def test_a_condition_that_looks_beyond_its_row_is_refused(rows, condition):
     with pytest.raises(ConfigurationError, match="row") as caught:
         filter_rows(rows, condition)
     assert caught.value.field == "input.filter"
+
+
+def test_no_plan_with_a_hidden_column_or_with_chance_that_hides_passes_whatever_its_text_is(spark, tmp_path):
+    pq.write_table(pa.table({"n": [1, 2, 3], "_pos": [3, 2, 1]}), tmp_path / "t.parquet")
+    rows = spark.read.parquet(str(tmp_path))
+    for condition in ("_metadata.row_index < 3", "crc32(aes_encrypt(string(n), 'abcdefghijklmnop')) % 2 = 0"):
+        assert beyond_its_row(rows.where(condition), rows) is not None
+    assert beyond_its_row(rows.where("_pos < n"), rows) is None
 
 
 @pytest.fixture
