@@ -25,6 +25,10 @@ _WIDENS = {
     "double": {"float"},
 }
 _FILES_AS_TABLES = "spark.sql.runSQLOnFiles"
+_TYPES_ARE_STATED = re.compile(
+    r"\w+(\.\w+){2,}|`?(parquet|orc|avro|delta|iceberg|hudi)`?\.`[^`]+`", re.IGNORECASE
+)
+"""A table's name that is no files at all, or files of a format that states its types."""
 _LEAVING_OUT = ("ignorecorruptfiles", "ignoremissingfiles")
 _SELF_DESCRIBING = ("parquet", "orc", "avro", "delta", "iceberg", "hudi")
 _UNIT_TYPES = re.compile(r"string|tinyint|smallint|int|bigint|binary|decimal\(\d+,0\)|(var)?char\(\d+\)")
@@ -68,8 +72,12 @@ def read_table(
     reader = session.read.format(format).options(**dict(options or {}))
     source = f"input.table {table!r}" if table else f"input.path {path!r}"
     try:
-        with stating_its_types(session, table or ""):
-            opened = reader.table(table) if table else reader.load(path)
+        if table:
+            with stating_its_types(session, table):
+                opened = reader.table(table)
+                _ = opened.schema
+        else:
+            opened = reader.load(path)
             _ = opened.schema
     except Exception as error:
         wanted = (
@@ -89,9 +97,11 @@ def stating_its_types(session: SparkSession, table: str) -> Iterator[None]:
 
     Else Spark takes csv.`visits` for files, and infers their types from all rows; delta.`visits` states them.
     """
-    part = re.match(r"\s*`?(\w+)`?\s*\.", table)
+    if _TYPES_ARE_STATED.fullmatch(table.strip()):
+        yield
+        return
     before = session.conf.get(_FILES_AS_TABLES, None)
-    session.conf.set(_FILES_AS_TABLES, str(bool(part and part[1].lower() in _SELF_DESCRIBING)).lower())
+    session.conf.set(_FILES_AS_TABLES, "false")
     try:
         yield
     finally:

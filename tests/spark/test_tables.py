@@ -269,7 +269,10 @@ def test_a_table_that_is_not_there_is_told_by_its_setting(spark):
     assert caught.value.field == "input.table"
 
 
-@pytest.mark.parametrize("name", ["csv.`{0}`", "`CSV`.`{0}`", "json.`{0}`"])
+@pytest.mark.parametrize(
+    "name",
+    ["csv.`{0}`", "`CSV`.`{0}`", "json.`{0}`", "csv . `{0}`", "csv /* a */ . `{0}`", "csv.`{0}` -- a.b.c"],
+)
 def test_a_table_s_name_that_is_files_whose_types_are_inferred_is_not_opened(spark, tmp_path, name):
     """One id that is no number would make text of all: 007 and 7, one unit before, are then two."""
     (tmp_path / "a.csv").write_text("pid,n\n007,1\n7,2\n")
