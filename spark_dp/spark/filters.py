@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.spark.failures import kind_of, nothing_logged
 from spark_dp.spark.plans import beyond_its_row
+from spark_dp.spark.session import is_connect
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _NOT_ROW_WISE = re.compile(
     r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
-    r"input_file_\w+|current_(date|timestamp|time|timezone|user|catalog|database|schema)|curdate|now|"
-    r"localtimestamp|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|select|using|exists|over|_metadata|"
-    r"session_user|user\s*\(|identifier\s*\()(?!\w)|"
+    r"input_file_\w+|current_(date|timestamp|time|timezone|user|catalog|database|schema|path|metastore)|curdate|"
+    r"getdate|now|localtime|localtimestamp|aes_encrypt|unix_timestamp\s*\(\s*\)|(try_)?reflect|java_method|"
+    r"select|using|exists|over|_metadata|session_user|user\s*\(|identifier\s*\()(?!\w)|"
     r"\|>|\(\s*(table|from|with|values)\b",
     re.IGNORECASE,
 )
-_SPECIAL_TIME = re.compile(r"['\"]\s*(now|today|yesterday|tomorrow|epoch)\b[^'\"]*['\"]", re.IGNORECASE)
+_SPECIAL_TIME = re.compile(
+    r"['\"][\s\x00-\x20]*(now|today|yesterday|tomorrow|epoch)\b[^'\"]*['\"]", re.IGNORECASE
+)
 _COMMENT = re.compile(r"--|/\*")
+_SUBSTITUTED = re.compile(r"\$\{")
+"""Before Spark parses a text it puts a setting of the session in its place, an unset one as nothing: `ra${x}nd()`."""
+_HIDDEN_COLUMN = re.compile(r"[`\"]_metadata[`\"]", re.IGNORECASE)
 _QUOTED = re.compile(
     r"(?<!\w)[rR](?:'[^']*'|\"[^\"]*\")|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:[^`]|``)*`", re.DOTALL
 )
 """What Spark's lexer takes as one piece: a text, in which a raw one has no escapes, or a quoted name."""
+_NAME = re.compile(r"`(?P<quoted>(?:[^`]|``)*)`|\w+")
 _TYPED_TIME = re.compile(r"\b(date|time|timestamp(_ntz|_ltz)?)\s*$", re.IGNORECASE)
 
 
@@ -41,6 +49,8 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     if condition is None:
         return rows
     said = words_beyond_a_row(condition)
+    if said is None and is_connect(rows.sparkSession):
+        said = name_beyond_columns(condition, rows.columns)
     if said is not None:
         raise _refused(said)
     try:
@@ -69,21 +79,38 @@ def words_beyond_a_row(condition: str) -> str | None:
     # A comment may hide where a literal begins.
     bare = _QUOTED.sub(_without_what_is_quoted, condition)
     found = (
-        _COMMENT.search(bare)
+        _SUBSTITUTED.search(condition)
+        or _COMMENT.search(bare)
         or _NOT_ROW_WISE.search(bare)
         or _SPECIAL_TIME.search(condition)
-        or re.search(r"`_metadata`", condition, re.IGNORECASE)
+        or _HIDDEN_COLUMN.search(condition)
     )
     if found:
         return repr(found.group(0))
     return "a date or timestamp literal that does not begin with a digit" if _odd_time(condition) else None
 
 
+def name_beyond_columns(condition: str, columns: Collection[str]) -> str | None:
+    """Returns a name in a condition that is no column of the table, and may be read without one; None where there is none.
+
+    For Spark Connect, which shows no plan. Formats keep a row's place in its file under names that begin with an
+    underscore (`_pos` of Iceberg) and that no schema lists; `user` needs no brackets.
+    """
+    own = {name.lower() for name in columns}
+    bare = _QUOTED.sub(lambda piece: piece.group(0) if piece.group(0).startswith("`") else "''", condition)
+    for found in _NAME.finditer(bare):
+        name = found.group(0) if found["quoted"] is None else found["quoted"].replace("``", "`")
+        if (name.startswith("_") or name.lower() == "user") and name.lower() not in own:
+            return repr(name)
+    return None
+
+
 def _without_what_is_quoted(quoted: re.Match[str]) -> str:
     """Returns an empty text for a text or a name; a function's name stays, without its quotes."""
     piece = quoted.group(0)
-    is_called = piece.startswith("`") and re.match(r"\s*\(", quoted.string[quoted.end() :])
-    return piece.strip("`") if is_called else "''"
+    # A session may have double quotes for names too.
+    is_called = piece[0] in '`"' and re.match(r"\s*\(", quoted.string[quoted.end() :])
+    return piece.strip('`"') if is_called else "''"
 
 
 def _odd_time(condition: str) -> bool:
@@ -100,7 +127,7 @@ def _odd_time(condition: str) -> bool:
 def _refused(what: str) -> ConfigurationError:
     return ConfigurationError(
         f"input.filter uses {what}. A filter may look at one row at a time only: no subquery, window, clock, random "
-        "number, comment or function of your own. Nothing was read or spent. Quote a column of such a name: `name`; or "
-        "make the column when the table is written.",
+        "number, comment, ${setting}, hidden column or function of your own. Nothing was read or spent. Quote a "
+        "column of such a name: `name`; or make the column when the table is written.",
         field="input.filter",
     )

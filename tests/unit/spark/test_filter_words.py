@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_dp.spark.filters import words_beyond_a_row
+from spark_dp.spark.filters import name_beyond_columns, words_beyond_a_row
 
 QUERIES = [
     "x IN (SELECT x FROM t)",
@@ -27,6 +27,22 @@ HIDDEN = [
     "x > DATE r'today'",
     "x > DATE r'tomorrow '",
     r"name = 'it\'s' OR x IN (SELECT x FROM t) OR name = 'it\'s'",
+    '"rand"() > 0.5',
+    '"_metadata".row_index < 3',
+]
+SUBSTITUTED = [
+    "ra${x}nd() < 0.5",
+    "x IN (sel${x}ect x FROM t)",
+    "_meta${x}data.row_index < 3",
+    "${spark.mine}",
+]
+CHANCE_AND_CLOCK = [
+    "crc32(aes_encrypt(name, 'abcdefghijklmnop')) % 2 = 0",
+    "hour(localtime()) > 3",
+    "localtime > TIME '10:00:00'",
+    "current_path() = name",
+    "x > getdate()",
+    "x > cast('\x01now' as timestamp)",
 ]
 
 
@@ -38,6 +54,31 @@ def test_every_kind_of_query_within_a_filter_is_refused_by_its_words(condition):
 @pytest.mark.parametrize("condition", HIDDEN)
 def test_what_is_quoted_hides_nothing_that_is_not(condition):
     assert words_beyond_a_row(condition) is not None
+
+
+@pytest.mark.parametrize("condition", SUBSTITUTED)
+def test_a_setting_that_spark_would_put_in_before_it_parses_is_refused(condition):
+    """An unset one is an empty text, so that the word around it is whole only when Spark reads it."""
+    assert words_beyond_a_row(condition) == "'${'"
+
+
+@pytest.mark.parametrize("condition", CHANCE_AND_CLOCK)
+def test_chance_and_clocks_of_other_names_are_refused(condition):
+    assert words_beyond_a_row(condition) is not None
+
+
+@pytest.mark.parametrize(
+    "condition", ["_pos < 3", "`_pos` < 3", "t._POS < 3", "x > 1 AND user = 'a'", "`User` = name"]
+)
+def test_a_name_that_no_column_has_and_that_can_be_read_all_the_same_is_refused(condition):
+    assert name_beyond_columns(condition, ["x", "name"]) is not None
+
+
+@pytest.mark.parametrize(
+    "condition", ["_pos < 3", "`_Pos` < 3", "user = '_file'", 'x = "_file"', "a_b > 1", "users = 1"]
+)
+def test_a_column_of_such_a_name_may_be_read(condition):
+    assert name_beyond_columns(condition, ["x", "_pos", "user", "a_b", "users"]) is None
 
 
 @pytest.mark.parametrize(
