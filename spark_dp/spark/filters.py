@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from spark_dp.errors import ConfigurationError
 from spark_dp.spark.failures import kind_of, nothing_logged
+from spark_dp.spark.filter_words import unknown_piece
 from spark_dp.spark.plans import beyond_its_row
 from spark_dp.spark.session import is_connect
 
@@ -33,7 +33,6 @@ _QUOTED = re.compile(
     r"(?<!\w)[rR](?:'[^']*'|\"[^\"]*\")|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:[^`]|``)*`", re.DOTALL
 )
 """What Spark's lexer takes as one piece: a text, in which a raw one has no escapes, or a quoted name."""
-_NAME = re.compile(r"`(?P<quoted>(?:[^`]|``)*)`|\w+")
 _TYPED_TIME = re.compile(r"\b(date|time|timestamp(_ntz|_ltz)?)\s*$", re.IGNORECASE)
 
 
@@ -42,6 +41,7 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
 
     A condition that looks at other rows, at the clock or at chance would let one unit's rows decide about
     another's, or change between passes, so it is refused: by its words, and where Spark shows its analysed plan by that.
+    Spark Connect shows none: there a condition is made of known pieces or refused (`unknown_piece`).
 
     Raises:
         ConfigurationError: the condition is not row-wise, or Spark cannot understand it.
@@ -49,10 +49,10 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     if condition is None:
         return rows
     said = words_beyond_a_row(condition)
-    if said is None and is_connect(rows.sparkSession):
-        said = name_beyond_columns(condition, rows.columns)
     if said is not None:
         raise _refused(said)
+    if is_connect(rows.sparkSession):
+        _require_known(condition, rows.columns)
     try:
         with nothing_logged():
             kept = rows.where(condition)
@@ -73,8 +73,7 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
 def words_beyond_a_row(condition: str) -> str | None:
     """Returns what a condition's text has that a look at one row cannot need; None where it has nothing of the kind.
 
-    All that is looked at on Spark Connect: of the queries that may stand in brackets, `MAP ... USING` and
-    `REDUCE ... USING` have no SELECT.
+    Of the queries that may stand in brackets, `MAP ... USING` and `REDUCE ... USING` have no SELECT.
     """
     # A comment may hide where a literal begins.
     bare = _QUOTED.sub(_without_what_is_quoted, condition)
@@ -88,21 +87,6 @@ def words_beyond_a_row(condition: str) -> str | None:
     if found:
         return repr(found.group(0))
     return "a date or timestamp literal that does not begin with a digit" if _odd_time(condition) else None
-
-
-def name_beyond_columns(condition: str, columns: Collection[str]) -> str | None:
-    """Returns a name in a condition that is no column of the table, and may be read without one; None where there is none.
-
-    For Spark Connect, which shows no plan. Formats keep a row's place in its file under names that begin with an
-    underscore (`_pos` of Iceberg) and that no schema lists; `user` needs no brackets.
-    """
-    own = {name.lower() for name in columns}
-    bare = _QUOTED.sub(lambda piece: piece.group(0) if piece.group(0).startswith("`") else "''", condition)
-    for found in _NAME.finditer(bare):
-        name = found.group(0) if found["quoted"] is None else found["quoted"].replace("``", "`")
-        if (name.startswith("_") or name.lower() == "user") and name.lower() not in own:
-            return repr(name)
-    return None
 
 
 def _without_what_is_quoted(quoted: re.Match[str]) -> str:
@@ -122,6 +106,19 @@ def _odd_time(condition: str) -> bool:
             return True
         before = quoted.end()
     return False
+
+
+def _require_known(condition: str, columns: list[str]) -> None:
+    unknown = unknown_piece(condition, columns)
+    if unknown is not None:
+        raise ConfigurationError(
+            f"input.filter has {unknown}. A filter may look at one row at a time only. Spark Connect does not show what "
+            f"Spark makes of it, so that it is made there of columns of the table ({', '.join(columns)}), comparisons, "
+            "arithmetic, numbers, texts without a backslash, dates such as DATE '2024-01-31', and plain functions of a "
+            "column. Nothing was read or spent. Write it so, run it without Spark Connect, or make a column of it when "
+            "the table is written.",
+            field="input.filter",
+        )
 
 
 def _refused(what: str) -> ConfigurationError:
