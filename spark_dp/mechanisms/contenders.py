@@ -100,6 +100,7 @@ class Contenders:
         limit = self._plan.max_cells if tree.holds(clique) else max_cells
         if self._too_large.get(clique, 0) > limit:
             return False
+        self._too_large.pop(clique, None)
         if tree.at_most_with(clique) <= limit:
             return True
         cells = tree.rebuilt_with(clique)

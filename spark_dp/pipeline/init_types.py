@@ -17,6 +17,7 @@ from pyarrow import fs
 
 from spark_dp.errors import InputError
 from spark_dp.files import Folder
+from spark_dp.spark.tables import stating_its_types
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -100,11 +101,13 @@ def read_catalog_types(session: SparkSession, table: str) -> tuple[FoundColumn, 
     """Asks Spark's catalog for names and types; no row is read.
 
     Raises:
-        InputError: there is no such table.
+        InputError: there is no such table, or it is files that do not state their types: all rows would be read for them.
     """
     try:
-        fields: Sequence[Mapping[str, object]] = session.read.table(table).schema.jsonValue()["fields"]
-        types = dict(session.read.table(table).dtypes)
+        with stating_its_types(session, table):
+            opened = session.read.table(table)
+            fields: Sequence[Mapping[str, object]] = opened.schema.jsonValue()["fields"]
+            types = dict(opened.dtypes)
     except Exception as error:
         raise InputError(
             f"Table {table!r} could not be opened ({type(error).__name__}). Nothing was spent. Check its name and that "

@@ -14,7 +14,7 @@ from spark_dp.pipeline.ledger_marks import keep_head, seen_head
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.pipeline.spent import Reservation
-from spark_dp.privacy.bindings import place_of_path, place_of_table
+from spark_dp.privacy.bindings import parts_of_table, path_in_a_format, place_of_path, place_of_table
 from spark_dp.privacy.leases import Waiting
 from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.run_account import RunAccount
@@ -66,11 +66,11 @@ def input_place(run: Run) -> str | None:
         return None
     if source.table is None:
         return place_of_path(str(source.path))
-    in_full = source.table
-    if "`" not in in_full and in_full.count(".") < 2:
+    in_full, parts = source.table, parts_of_table(source.table)
+    if path_in_a_format(in_full) is None and len(parts) < 3:
         catalog = run.spark(to_compute=False).catalog
-        parts = [catalog.currentCatalog(), *([] if "." in in_full else [catalog.currentDatabase()]), in_full]
-        in_full = ".".join(parts)
+        above = [catalog.currentCatalog(), *([] if len(parts) > 1 else [catalog.currentDatabase()])]
+        in_full = ".".join(f"`{part.replace('`', '``')}`" for part in (*above, *parts))
     return place_of_table(in_full)
 
 

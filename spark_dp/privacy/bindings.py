@@ -23,7 +23,10 @@ _SAME: Final = {"s3a": "s3", "s3n": "s3", "abfss": "abfs", "wasbs": "wasb"}
 _CONTAINERS: Final = ("abfs", "wasb")
 """Schemes in which a container stands before the @, and no user."""
 _GLOB: Final = re.compile(r"[*?\[{]")
-_IN_A_FORMAT: Final = re.compile(r"\w+\.`(.+)`", re.DOTALL)
+_IN_A_FORMAT: Final = re.compile(
+    r"`?(?:parquet|orc|avro|delta|iceberg|hudi)`?\s*\.\s*`(.+)`", re.DOTALL | re.IGNORECASE
+)
+_PART: Final = re.compile(r"`((?:[^`]|``)*)`|([^.`\s]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +67,24 @@ def place_of_path(path: str) -> str:
 
 
 def place_of_table(name: str) -> str:
-    """Returns the name of a catalog's table in one form; of ``format.`path` `` the path's."""
-    in_format = _IN_A_FORMAT.fullmatch(name.strip())
-    if in_format:
-        return place_of_path(in_format[1])
-    return TABLE + ".".join(part.strip().strip("`").lower() for part in name.split("."))
+    """Returns the name of a catalog's table in one form, quoted or not; of ``format.`path` `` the path's."""
+    path = path_in_a_format(name)
+    return (
+        TABLE + ".".join(part.lower() for part in parts_of_table(name))
+        if path is None
+        else place_of_path(path)
+    )
+
+
+def path_in_a_format(name: str) -> str | None:
+    """Returns the path of ``format.`path` ``, which Spark takes for a table; None of a catalog's table."""
+    found = _IN_A_FORMAT.fullmatch(name.strip())
+    return found[1] if found else None
+
+
+def parts_of_table(name: str) -> list[str]:
+    """Returns the parts of a table's name without their quotes."""
+    return [part[2] or part[1].replace("``", "`") for part in _PART.finditer(name)]
 
 
 def place_of(text: str) -> str:

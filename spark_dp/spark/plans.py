@@ -22,7 +22,11 @@ _NOT_ROW_WISE = re.compile(
     r"\w*(Subquery|UDF|UDAF)|\w*Subquery(Argument)?Expression|Exists|ListQuery|Current\w+|Now|LocalTimestamp|"
     r"WindowExpression|VariableReference|ApplyFunctionExpression|CallMethodViaReflection"
 )
-_CLOCK = re.compile(r"\s*(now|today|yesterday|tomorrow|epoch)\b", re.IGNORECASE)
+_CHANCE = ("AesEncrypt",)
+"""What draws at random and says that it is deterministic."""
+_HIDDEN = "__metadata_col"
+"""The mark of a column that a format keeps beside the table's own: a file's name, a row's place in it."""
+_CLOCK = re.compile(r"[\s\x00-\x20]*(now|today|yesterday|tomorrow|epoch)\b", re.IGNORECASE)
 _TIMES = ("date", "timestamp", "timestamp_ntz", "time")
 
 
@@ -80,7 +84,9 @@ def _fault(part: Any) -> str | None:
     kind = _class(part)
     if _NOT_ROW_WISE.fullmatch(kind) or not _BUILT_IN.fullmatch(part.getClass().getName()):
         return "a subquery, a clock, or a function that is not Spark's own"
-    if not part.deterministic():
+    if kind == "AttributeReference" and part.metadata().contains(_HIDDEN):
+        return "a column that is none of the table's own, such as where a row is stored"
+    if kind in _CHANCE or not part.deterministic():
         return "chance, or where a row is stored"
     if kind == "StaticInvoke" and not _OBJECTS.fullmatch(part.staticObject().getName()):
         return "a function that is not Spark's own"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ _WIDENS = {
     "bigint": {"tinyint", "smallint", "int"},
     "double": {"float"},
 }
+_FILES_AS_TABLES = "spark.sql.runSQLOnFiles"
+_TYPES_ARE_STATED = re.compile(
+    r"\w+(\.\w+){2,}|`?(parquet|orc|avro|delta|iceberg|hudi)`?\.`[^`]+`", re.IGNORECASE
+)
+"""A table's name that is no files at all, or files of a format that states its types."""
+_LEAVING_OUT = ("ignorecorruptfiles", "ignoremissingfiles")
 _SELF_DESCRIBING = ("parquet", "orc", "avro", "delta", "iceberg", "hudi")
 _UNIT_TYPES = re.compile(r"string|tinyint|smallint|int|bigint|binary|decimal\(\d+,0\)|(var)?char\(\d+\)")
 
@@ -41,9 +48,16 @@ def read_table(
     unit's row would decide how the others' are grouped and compared.
 
     Raises:
-        ConfigurationError: the format does not state its types.
-        InputError: the table is not there, or is not of this format.
+        ConfigurationError: the format does not state its types, or an option leaves out what cannot be read.
+        InputError: the table is not there, or is not of this format; or it names files that do not state their types.
     """
+    leaving_out = [key for key in options or {} if key.lower() in _LEAVING_OUT]
+    if leaving_out:
+        raise ConfigurationError(
+            f"input.options has {leaving_out[0]!r}: rows of a file that cannot be read would be left out without a word. "
+            "Nothing was read or spent. Leave the option out, and repair or remove such files.",
+            field="input.options",
+        )
     inferring = [
         key for key in options or {} if key.lower() in ("inferschema", "primitivesasstring", "samplingratio")
     ]
@@ -58,15 +72,43 @@ def read_table(
     reader = session.read.format(format).options(**dict(options or {}))
     source = f"input.table {table!r}" if table else f"input.path {path!r}"
     try:
-        opened = reader.table(table) if table else reader.load(path)
-        _ = opened.schema
+        if table:
+            with stating_its_types(session, table):
+                opened = reader.table(table)
+                _ = opened.schema
+        else:
+            opened = reader.load(path)
+            _ = opened.schema
     except Exception as error:
+        wanted = (
+            "a name of a catalog: input.path names files" if table else f"of format {format!r} (input.format)"
+        )
         raise InputError(
             f"{source} could not be opened as {format} ({kind_of(error)}). Nothing was spent. Check that it is there, "
-            f"is not empty, may be read, and is of format {format!r} (input.format).",
+            f"is not empty, may be read, and is {wanted}.",
             field="input.table" if table else "input.path",
         ) from None
     return opened
+
+
+@contextmanager
+def stating_its_types(session: SparkSession, table: str) -> Iterator[None]:
+    """Has Spark open a table's name, inside, only where what it stands for states its types.
+
+    Else Spark takes csv.`visits` for files, and infers their types from all rows; delta.`visits` states them.
+    """
+    if _TYPES_ARE_STATED.fullmatch(table.strip()):
+        yield
+        return
+    before = session.conf.get(_FILES_AS_TABLES, None)
+    session.conf.set(_FILES_AS_TABLES, "false")
+    try:
+        yield
+    finally:
+        if before is None:
+            session.conf.unset(_FILES_AS_TABLES)
+        else:
+            session.conf.set(_FILES_AS_TABLES, before)
 
 
 def partition_columns(snapshot: Snapshot, path: str) -> frozenset[str]:

@@ -109,8 +109,8 @@ def test_a_share_of_the_account_is_all_that_a_run_gets(tmp_path, spark):
 def test_a_frame_has_no_place_and_a_catalogs_table_its_full_name(site, spark):
     frame = spark.read.parquet(str(site.folder / "in"))
     assert input_place(Run(site.config(), table=frame, session=spark)) is None
-    for name in ("visits", "default.visits", "spark_catalog.default.Visits"):
-        text = site.text().replace(f"path: {site.folder}/in", f"table: {name}")
+    for name in ("visits", "default.visits", "spark_catalog.default.Visits", "`visits`", "default.`Visits`"):
+        text = site.text().replace(f"path: {site.folder}/in", f'table: "{name}"')
         assert input_place(Run(parse_config(text), session=spark)) == "table:spark_catalog.default.visits"
 
 

@@ -40,3 +40,21 @@ def test_the_session_of_that_run_is_a_connect_session(tmp_path):
     assert remote.stdout.strip().endswith("True"), remote.stderr[-2000:]
     classic = finish([sys.executable, "-c", script], tmp_path)
     assert classic.stdout.strip().endswith("False"), classic.stderr[-2000:]
+
+
+def test_a_filter_through_spark_connect_reads_no_name_that_the_table_has_not(tmp_path):
+    """Its plan is not to be seen there: without the look at names Spark would take `user` for who runs it."""
+    script = (
+        "from spark_dp.errors import ConfigurationError\n"
+        "from spark_dp.spark.filters import filter_rows\n"
+        "from spark_dp.spark.session import open_session\n"
+        "rows = open_session({'spark.ui.enabled': 'false'}).range(3)\n"
+        "print('kept', filter_rows(rows, 'id > 0').count())\n"
+        "for condition in ('user != string(id)', '_pos < id', 'ra${x}nd() < id'):\n"
+        "    try:\n"
+        "        filter_rows(rows, condition)\n"
+        "    except ConfigurationError as error:\n"
+        "        print('refused', 'one row at a time' in error.message)\n"
+    )
+    done = finish([sys.executable, "-c", script], tmp_path, SPARK_REMOTE="local[1]")
+    assert done.stdout.split("\n")[-5:-1] == ["kept 2", *["refused True"] * 3], done.stderr[-2000:]

@@ -5,9 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_dp.errors import ConfigurationError, InputError
+from spark_dp.pipeline.init_types import read_catalog_types
 from spark_dp.schema.table import TableSchema
 from spark_dp.spark.filters import filter_rows
-from spark_dp.spark.plans import inferred_partitions
+from spark_dp.spark.plans import beyond_its_row, inferred_partitions
 from spark_dp.spark.snapshot import snapshot_files
 from spark_dp.spark.tables import partition_columns, read_table, require_columns
 
@@ -152,12 +153,23 @@ def test_a_row_wise_condition_is_accepted(rows, condition):
         "day < to_date(substr('nowhere', 1, 3))",
         r"wall < 'n\157w'",
         r"wall < timestamp_ntz 'n\157w'",
+        r"wall < timestamp_ntz '\u0001now'",
+        "ra${x}nd() < 0.5",
+        "n IN (sel${x}ect 1)",
     ],
 )
 def test_a_condition_that_looks_beyond_its_row_is_refused(rows, condition):
     with pytest.raises(ConfigurationError, match="row") as caught:
         filter_rows(rows, condition)
     assert caught.value.field == "input.filter"
+
+
+def test_no_plan_with_a_hidden_column_or_with_chance_that_hides_passes_whatever_its_text_is(spark, tmp_path):
+    pq.write_table(pa.table({"n": [1, 2, 3], "_pos": [3, 2, 1]}), tmp_path / "t.parquet")
+    rows = spark.read.parquet(str(tmp_path))
+    for condition in ("_metadata.row_index < 3", "crc32(aes_encrypt(string(n), 'abcdefghijklmnop')) % 2 = 0"):
+        assert beyond_its_row(rows.where(condition), rows) is not None
+    assert beyond_its_row(rows.where("_pos < n"), rows) is None
 
 
 @pytest.fixture
@@ -255,6 +267,35 @@ def test_a_table_that_is_not_there_is_told_by_its_setting(spark):
     with pytest.raises(InputError) as caught:
         read_table(spark, path=None, table="no.such_table")
     assert caught.value.field == "input.table"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["csv.`{0}`", "`CSV`.`{0}`", "json.`{0}`", "csv . `{0}`", "csv /* a */ . `{0}`", "csv.`{0}` -- a.b.c"],
+)
+def test_a_table_s_name_that_is_files_whose_types_are_inferred_is_not_opened(spark, tmp_path, name):
+    """One id that is no number would make text of all: 007 and 7, one unit before, are then two."""
+    (tmp_path / "a.csv").write_text("pid,n\n007,1\n7,2\n")
+    with pytest.raises(InputError) as caught:
+        read_table(
+            spark, path=None, table=name.format(tmp_path), options={"header": "true", "inferSchema": "true"}
+        )
+    assert caught.value.field == "input.table"
+    with pytest.raises(InputError):
+        read_catalog_types(spark, name.format(tmp_path))
+    assert spark.conf.get("spark.sql.runSQLOnFiles") == "true"
+
+
+def test_a_table_s_name_that_is_files_which_state_their_types_is_opened(spark, tmp_path):
+    pq.write_table(pa.table({"n": [1, 2]}), tmp_path / "a.parquet")
+    assert read_table(spark, path=None, table=f"parquet.`{tmp_path}`").count() == 2
+
+
+@pytest.mark.parametrize("option", ["ignoreCorruptFiles", "IGNOREMISSINGFILES"])
+def test_no_option_leaves_out_what_cannot_be_read(option):
+    with pytest.raises(ConfigurationError) as caught:
+        read_table(None, path="visits", options={option: "true"})
+    assert caught.value.field == "input.options"
 
 
 def test_partitions_are_found_in_the_paths(spark, tmp_path):

@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.noise import noisy_marginals
 
@@ -43,6 +43,7 @@ def size_anew(cliques):
     rounds=st.lists(st.tuples(st.sampled_from(GROUPS), st.integers(15, 150)), min_size=1, max_size=5),
     forbids=st.booleans(),
 )
+@example(rounds=[(("a", "b"), 15), (("a", "b"), 16), (("a", "d", "e"), 22), (("a", "b"), 19)], forbids=True)
 def test_what_fits_is_what_fits_when_every_size_is_worked_out_anew(rounds, forbids):
     zeros = ()
     if forbids:

@@ -32,6 +32,9 @@ def two(desk: Desk) -> Desk:
         ("s3://bucket/a/{x,y}", "s3a://bucket/a"),
         ("table:Cat.Db.T", "table:`cat`.db.t"),
         ("table:parquet.`/data/a`", "/data/a"),
+        ("table:`Parquet` . `/data/a`", "/data/a"),
+        ("table:hospital.`visits`", "table:hospital.visits"),
+        ("table:`hospital` . `Visits`", "table:hospital.visits"),
     ],
 )
 def test_one_place_has_one_name(one, other):

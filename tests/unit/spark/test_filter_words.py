@@ -1,4 +1,4 @@
-"""What the text of a filter alone gives away: all that there is to look at on Spark Connect."""
+"""What the text of a filter gives away before Spark has seen it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,22 @@ HIDDEN = [
     "x > DATE r'today'",
     "x > DATE r'tomorrow '",
     r"name = 'it\'s' OR x IN (SELECT x FROM t) OR name = 'it\'s'",
+    '"rand"() > 0.5',
+    '"_metadata".row_index < 3',
+]
+SUBSTITUTED = [
+    "ra${x}nd() < 0.5",
+    "x IN (sel${x}ect x FROM t)",
+    "_meta${x}data.row_index < 3",
+    "${spark.mine}",
+]
+CHANCE_AND_CLOCK = [
+    "crc32(aes_encrypt(name, 'abcdefghijklmnop')) % 2 = 0",
+    "hour(localtime()) > 3",
+    "localtime > TIME '10:00:00'",
+    "current_path() = name",
+    "x > getdate()",
+    "x > cast('\x01now' as timestamp)",
 ]
 
 
@@ -37,6 +53,17 @@ def test_every_kind_of_query_within_a_filter_is_refused_by_its_words(condition):
 
 @pytest.mark.parametrize("condition", HIDDEN)
 def test_what_is_quoted_hides_nothing_that_is_not(condition):
+    assert words_beyond_a_row(condition) is not None
+
+
+@pytest.mark.parametrize("condition", SUBSTITUTED)
+def test_a_setting_that_spark_would_put_in_before_it_parses_is_refused(condition):
+    """An unset one is an empty text, so that the word around it is whole only when Spark reads it."""
+    assert words_beyond_a_row(condition) == "'${'"
+
+
+@pytest.mark.parametrize("condition", CHANCE_AND_CLOCK)
+def test_chance_and_clocks_of_other_names_are_refused(condition):
     assert words_beyond_a_row(condition) is not None
 
 
