@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spark_dp.errors import LedgerError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _HEADER: Final = "header"
 _WIDTHS: Final = tuple(np.dtype(f"<i{width}") for width in (1, 2, 4, 8))
 

@@ -246,7 +246,7 @@ class SparkMarginals:
         Raises:
             ContributionExceededError: the pass found other weights than the units' row counts allow.
             InputChangedError: the input changed since the start of the run.
-            InternalError: a unit was bounded to more than noise is made for. Nothing was counted.
+            InternalError: a unit was bounded to more than noise is made for. No marginal was counted.
         """
         answers: dict[Clique, NDArray[np.int64]] = {}
         self._answer(cliques, answers)
@@ -290,8 +290,8 @@ class SparkMarginals:
         if self._weight is not None and (table.heaviest is None or table.heaviest > self._weight):
             bound = "any weight" if table.heaviest is None else f"a weight of {table.heaviest}"
             raise InternalError(
-                f"Units were bounded to {bound}, and noise is made for {self._weight}. Nothing was counted and nothing was "
-                "drawn."
+                f"Units were bounded to {bound}, and noise is made for {self._weight}. No marginal was counted "
+                "and nothing was drawn."
             )
         return table
 

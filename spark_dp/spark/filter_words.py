@@ -23,14 +23,14 @@ FUNCTIONS: Final = _words(
     "size split sqrt startswith string substr substring to_date to_timestamp trim trunc try_cast try_divide "
     "try_element_at ucase upper weekday weekofyear xxhash64 year"
 )
-"""Functions of Spark that depend on their arguments and on nothing else."""
+"""Functions of Spark that depend on their arguments alone; but a column's text that is a time only becomes one of today."""
 TYPES: Final = _words(
     "string boolean tinyint byte smallint short int integer bigint long float real double decimal numeric date timestamp "
     "timestamp_ntz timestamp_ltz binary"
 )
 _TIMES: Final = _words("date timestamp timestamp_ntz timestamp_ltz")
-_QUERIES: Final = _words("select from with values table map reduce using exists over lateral")
-"""Words that begin a query or go on with one: as names they have to be quoted."""
+_QUERIES: Final = _words("user select from with values table map reduce using exists over lateral")
+"""Words that begin a query or go on with one, or name who runs it: as names of columns they have to be quoted."""
 _OPERATORS: Final = _words("= == <=> <> != < <= > >= + - * / %")
 _PIECE: Final = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -48,7 +48,7 @@ def unknown_piece(condition: str, columns: Collection[str]) -> str | None:
     """Returns the first piece of a condition that is not known to look at one row alone; None where all are.
 
     Known are columns of the table, numbers, texts without a backslash, comparisons and arithmetic, KEYWORDS, casts to
-    TYPES, dates and timestamps that begin with a digit, and FUNCTIONS. Each function has a column among its
+    TYPES, dates and timestamps that begin with a year and a month, and FUNCTIONS. Each function has a column among its
     arguments: what Spark works out beforehand may be a moment of the clock ('no' and 'w' put together).
     Everything else is refused, whatever it is: closed by default.
     """
@@ -86,7 +86,7 @@ def _judged(kind: str, piece: str, before: str, own: Collection[str], *, opens: 
         # A minus may follow at once, as in `x =-1`; two of them are a comment.
         return word in _OPERATORS or (word[:-1] in _OPERATORS - {"-"} and word[-1] == "-"), False
     if kind == "text":
-        is_typed = earlier in _TIMES and re.match(r"'[+-]?\d", piece) is not None
+        is_typed = earlier in _TIMES and re.match(r"'[+-]?\d{4,7}-\d", piece) is not None
         return is_typed or earlier in KEYWORDS or earlier[-1:] in {"", *"(,[<>=+-*/%"}, False
     if kind not in {"word", "name"}:
         return True, False

@@ -23,8 +23,9 @@ _NOT_ROW_WISE = re.compile(
     re.IGNORECASE,
 )
 _SPECIAL_TIME = re.compile(
-    r"['\"][\s\x00-\x20]*(now|today|yesterday|tomorrow|epoch)\b[^'\"]*['\"]", re.IGNORECASE
+    r"['\"][\s\x00-\x20]*((now|today|yesterday|tomorrow|epoch)\b|T?\d{1,2}:)[^'\"]*['\"]", re.IGNORECASE
 )
+"""A moment of the clock: a name of one, or a time without a date, which Spark takes for one of today."""
 _COMMENT = re.compile(r"--|/\*")
 _SUBSTITUTED = re.compile(r"\$\{")
 """Before Spark parses a text it puts a setting of the session in its place, an unset one as nothing: `ra${x}nd()`."""

@@ -26,7 +26,7 @@ _CHANCE = ("AesEncrypt",)
 """What draws at random and says that it is deterministic."""
 _HIDDEN = "__metadata_col"
 """The mark of a column that a format keeps beside the table's own: a file's name, a row's place in it."""
-_CLOCK = re.compile(r"[\s\x00-\x20]*(now|today|yesterday|tomorrow|epoch)\b", re.IGNORECASE)
+_CLOCK = re.compile(r"[\s\x00-\x20]*((now|today|yesterday|tomorrow|epoch)\b|T\d|\d{1,2}:)", re.IGNORECASE)
 _TIMES = ("date", "timestamp", "timestamp_ntz", "time")
 
 

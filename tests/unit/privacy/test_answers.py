@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spark_dp.errors import LedgerError
-from spark_dp.privacy.answers import digest, join, pack, split, unpack
+from spark_dp.privacy.answers import FORMAT, digest, join, pack, split, unpack
 from spark_dp.privacy.queries import Answer, MeasureSpecification, ScoredCandidate, SelectSpecification
 
 ARRAYS = {"0": np.arange(6, dtype=np.int64).reshape(2, 3), "1": np.array(-5, dtype=np.int64)}
@@ -73,13 +73,13 @@ def test_a_record_with_a_flipped_bit_is_refused():
     "content",
     [
         archive(array_0=ARRAYS["0"]),
-        archive(header=header(format=1, kind="answer")),
-        archive(header=header(format=2, kind="answer", fields={})),
-        archive(header=header(format=1, kind="specification", fields={})),
-        archive(header=header(format=1, kind="answer", fields={}), array_0=np.zeros(2)),
+        archive(header=header(format=FORMAT, kind="answer")),
+        archive(header=header(format=FORMAT + 1, kind="answer", fields={})),
+        archive(header=header(format=FORMAT, kind="specification", fields={})),
+        archive(header=header(format=FORMAT, kind="answer", fields={}), array_0=np.zeros(2)),
         archive(header=np.frombuffer(b"[]", dtype=np.uint8)),
-        archive(header=header(format=1, kind="answer", fields={}), array_0=np.array([{}], dtype=object)),
-        archive(header=header(format=1, kind="answer", fields={}), array_0=np.zeros(2, dtype=np.uint8)),
+        archive(header=header(format=FORMAT, kind="answer", fields={}), array_0=np.array([{}], dtype=object)),
+        archive(header=header(format=FORMAT, kind="answer", fields={}), array_0=np.zeros(2, dtype=np.uint8)),
         b"no archive",
     ],
 )

@@ -19,7 +19,7 @@ KNOWN = [
     "cast(name AS decimal(10, 2)) > 1 AND try_cast(name as int) > 3",
     "year(wall) = 2013 AND date_trunc('month', wall) = wall",
     "pmod(hash(name), 10) = 0 AND length(trim(name)) > 2",
-    "`select` = `from` AND `a b` > 1 AND _pos < 3 AND user = name",
+    "`select` = `from` AND `a b` > 1 AND _pos < 3 AND `user` = name",
     "t.field[0] = 1 AND `t`.`odd field` = 2",
     "rand > 1",
 ]
@@ -50,6 +50,9 @@ UNKNOWN = [
     "day < cast(concat('no', 'w') AS date)",
     "day < cast('2020' AS date)",
     "day > DATE 'today'",
+    "user = name",
+    "wall > TIMESTAMP '12:30'",
+    "wall > TIMESTAMP 'T12'",
     "day < current_date",
     "day < current_date()",
     "current_user = name",

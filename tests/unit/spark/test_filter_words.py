@@ -42,6 +42,8 @@ CHANCE_AND_CLOCK = [
     "localtime > TIME '10:00:00'",
     "current_path() = name",
     "x > getdate()",
+    "x > TIMESTAMP '12:30'",
+    "x > 'T9:05'",
     "x > cast('\x01now' as timestamp)",
 ]
 
