@@ -22,6 +22,8 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _SAME: Final = {"s3a": "s3", "s3n": "s3", "abfss": "abfs", "wasbs": "wasb"}
 _CONTAINERS: Final = ("abfs", "wasb")
 """Schemes in which a container stands before the @, and no user."""
+_WITH_HOST: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
+_PORT: Final = re.compile(r":\d*$")
 _GLOB: Final = re.compile(r"[*?\[{]")
 _IN_A_FORMAT: Final = re.compile(
     r"`?(?:parquet|orc|avro|delta|iceberg|hudi)`?\s*\.\s*`(.+)`", re.DOTALL | re.IGNORECASE
@@ -102,8 +104,28 @@ def place_of(text: str) -> str:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Says whether two places are one, or one is a folder above the other."""
-    return covers(one, other) or covers(other, one)
+    """Says whether two places are one, or one is a folder above the other.
+
+    Hosts are compared without case and port, and where one place names none (`hdfs:///a`) it may be any: it is the
+    cluster's own. `wasb` and `abfs` are two doors of one container. In doubt two places are one, for that is only refused
+    until it is confirmed.
+    """
+    (host, here), (other_host, there) = _apart(one), _apart(other)
+    if host and other_host and host != other_host:
+        return False
+    return covers(here, there) or covers(there, here)
+
+
+def _apart(place: str) -> tuple[str, str]:
+    """Returns a place's host in one form, empty where it names none, and the place without it."""
+    found = _WITH_HOST.fullmatch(place)
+    if found is None:
+        return "", place
+    scheme, host, inside = found.groups()
+    host = _PORT.sub("", host.lower())
+    if scheme in _CONTAINERS:
+        scheme, host = _CONTAINERS[0], host.replace(".blob.", ".dfs.", 1)
+    return host, f"{scheme}://{inside}"
 
 
 def covers(above: str, place: str) -> bool:

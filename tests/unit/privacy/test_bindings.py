@@ -47,12 +47,37 @@ def test_one_place_has_one_name(one, other):
         ("/data/a", "/data/b"),
         ("abfs://box@account/a", "abfs://other@account/a"),
         ("s3://bucket/a", "gs://bucket/a"),
+        ("s3://bucket/a", "s3://other/a"),
+        ("hdfs://name/a", "hdfs://other/a"),
+        ("hdfs:///a", "hdfs://name/ab"),
+        ("hdfs:///a", "s3://bucket/a"),
         ("table:c.d.t", "table:c.d.u"),
     ],
 )
 def test_other_places_have_other_names(one, other):
     assert place_of(one) != place_of(other)
     assert not overlap(place_of(one), place_of(other))
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("hdfs:///a", "hdfs://name:8020/a"),
+        ("hdfs://name/a", "hdfs://name:8020/a/day"),
+        ("hdfs://NAME/a", "hdfs://name/a"),
+        ("abfss://box@account.dfs.core.windows.net/a", "wasbs://box@account.blob.core.windows.net/a"),
+        ("s3://bucket", "s3a://bucket/a"),
+    ],
+)
+def test_places_that_may_be_one_in_two_spellings_overlap(one, other):
+    assert overlap(place_of(one), place_of(other))
+    assert overlap(place_of(other), place_of(one))
+
+
+def test_a_run_on_another_spelling_of_a_bound_place_is_refused(two: Desk):
+    two.begin("k", place=place_of("hdfs:///data/visits"))
+    with pytest.raises(LedgerError, match="two budgets"):
+        two.begin("k", dataset="other", place=place_of("hdfs://name:8020/data/visits"))
 
 
 def test_a_relative_path_is_of_the_current_folder(tmp_path, monkeypatch):
