@@ -23,6 +23,7 @@ from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.measurement import Measurement
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
+from spark_dp.privacy.stated import at_least
 from spark_dp.schema.columns import Column
 from spark_dp.schema.domain import Clique
 from spark_dp.schema.table import TableSchema
@@ -42,7 +43,7 @@ class QueryView:
     """What was asked under one name.
 
     Attributes:
-        share: of the budget in zCDP.
+        share: of the run's rho, in the accounting of its account.
         stddevs: the least and the greatest noise in rows.
     """
 
@@ -113,6 +114,7 @@ def released_page(
         "released.html",
         statement=statement,
         factor=_times(float(statement["epsilon"])),
+        others=_others(statement),
         per_row=statement["unit"] == "row",
         replaces=statement["neighbours"] == Neighbours.REPLACE.value,
         queries=queries,
@@ -124,6 +126,16 @@ def released_page(
         rules=schema.rules(),
         columns=[_column(column, measurements, model) for column in schema.columns],
     )
+
+
+def _others(statement: Mapping[str, Any]) -> list[str]:
+    """Returns what the release promises at other deltas."""
+    promises = statement.get("accounting", {}).get("promises", [])
+    return [
+        f"ε = {at_least(p['epsilon'], 4)} at δ = {p['delta']:g}"
+        for p in promises
+        if p["delta"] != statement["delta"]
+    ]
 
 
 def _times(epsilon: float) -> str:

@@ -19,6 +19,7 @@ from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.pipeline.runner import RunResult
 from spark_dp.privacy.account_views import AccountView, RunView
+from spark_dp.privacy.stated import at_least, at_most
 
 
 def counted_as(promise: Mapping[str, Any]) -> str:
@@ -120,8 +121,9 @@ def account_lines(account: AccountView) -> Iterator[str]:
     yield f"Protects   {account.unit}, neighbours: {account.neighbours}"
     yield f"Budget     (ε, δ) = ({account.epsilon:g}, {account.delta:g}), that is ρ = {float(account.rho):.6g}"
     yield f"Accounting {accounting_words(account)}"
-    yield f"Spent      ρ = {float(account.spent_rho):.6g}, that is ε = {account.spent_epsilon:.6g} at this δ"
-    yield f"Left       ρ = {float(account.remaining_rho):.6g}: a run of ε = {account.remaining_epsilon:.6g} at this δ"
+    yield f"Spent      ρ = {float(account.spent_rho):.6g}, that is ε = {at_least(account.spent_epsilon, 6)} at this δ"
+    left = at_most(account.remaining_epsilon, 6)
+    yield f"Left       ρ = {float(account.remaining_rho):.6g}: a run of ε = {left} at this δ"
     yield from promise_lines(account)
     yield from share_and_input_lines(account)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.noise_law import NoiseLaw
+from spark_dp.privacy.stated import at_least, at_most
 
 
 def share_and_input_lines(account: AccountView) -> Iterator[str]:
@@ -19,7 +20,7 @@ def share_and_input_lines(account: AccountView) -> Iterator[str]:
     if account.releases is not None and account.release_rho is not None:
         yield (
             f"Releases   {account.releases}, each at most ρ = {float(account.release_rho):.6g}: a run of "
-            f"ε = {account.release_epsilon:.6g} at this δ; {account.releases_left} full ones are left"
+            f"ε = {at_most(account.release_epsilon, 6)} at this δ; {account.releases_left} full ones are left"
         )
     for bound in account.inputs:
         shared = ", shared with another account (confirmed)" if bound.shared else ""
@@ -46,8 +47,8 @@ def promise_lines(account: AccountView) -> Iterator[str]:
         asked = ""
         if promise.delta in costs:
             one = costs[promise.delta]
-            asked = f"   {one.epsilon:.6g} ({one.method})"
-        yield f"           {promise.delta:8g}  {promise.epsilon:10.6g}{asked}"
+            asked = f"   {at_least(one.epsilon, 6)} ({one.method})"
+        yield f"           {promise.delta:8g}  {at_least(promise.epsilon, 6):>10}{asked}"
 
 
 def promise_list_facts(account: AccountView) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from spark_dp.pipeline.plan_resources import passes_of
 from spark_dp.pipeline.plan_time import time_lines
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.privacy.composition import Accounting
+from spark_dp.privacy.stated import at_least, at_most
 from spark_dp.schema.describe import show
 
 WIDTH: Final = 110
@@ -67,7 +68,7 @@ def _promise(plan: RunPlan) -> Iterator[str]:
         "proved by",
         f"{own.method}; an account of {kind} would have {abs(other - 1):.1%} {'more' if other >= 1 else 'LESS'} noise",
     )
-    also = (f"ε = {p.epsilon:.4g} at δ = {p.delta:g}" for p in promises if p is not own)
+    also = (f"ε = {at_least(p.epsilon, 4)} at δ = {p.delta:g}" for p in promises if p is not own)
     yield from _wrapped(f"  {'and keeps':12} {', '.join(also)}", " " * 15)
 
 
@@ -95,7 +96,7 @@ def _account(standing: Standing) -> Iterator[str]:
 def _left(rho: float, epsilon: float, delta: float) -> str:
     if epsilon < 1e-4:
         return "nothing"
-    return f"ρ = {rho:.4g}, a run of ε = {epsilon:.4g} at δ = {delta:g}"
+    return f"ρ = {rho:.4g}, a run of ε = {at_most(epsilon, 4)} at δ = {delta:g}"
 
 
 def _questions(plan: RunPlan) -> Iterator[str]:

@@ -13,6 +13,7 @@ from spark_dp.pipeline.config_sections import ColumnUnit, UnitNulls
 from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows
 from spark_dp.pipeline.plan_account import CHARGED, Standing
 from spark_dp.pipeline.plan_resources import Memory, OutputSize
+from spark_dp.privacy.stated import at_least
 
 WEAK_EPSILON: Final = 8.0
 WIDE: Final = 1_000
@@ -186,7 +187,8 @@ def size_warnings(
 
 
 def _times(epsilon: float) -> str:
-    return f"{math.exp(epsilon):,.0f}" if epsilon < 20 else f"{math.exp(min(epsilon, 700)):.0e}"
+    """Returns e^epsilon, rounded up: a promise is not made stronger than it is."""
+    return f"{math.ceil(math.exp(epsilon)):,}" if epsilon < 20 else at_least(math.exp(min(epsilon, 700)), 1)
 
 
 def _rows(value: float) -> str:

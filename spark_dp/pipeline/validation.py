@@ -21,6 +21,7 @@ from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.run import Run
 from spark_dp.privacy.account_views import AccountView
 from spark_dp.privacy.ledger import Ledger
+from spark_dp.privacy.stated import at_most
 from spark_dp.spark.session import require_java
 
 SPARK_MAJORS = (3, 4)
@@ -169,7 +170,7 @@ def _check_account(found: Validation, config: RunConfig) -> None:
             privacy.dataset, config.run.key, privacy.budget, account.unit, account.neighbours
         )
         began = any(r.key == config.run.key and r.status != "voided" for r in ledger.history(privacy.dataset))
-        left = f"a run of ε = {account.remaining_epsilon:.4g} is left"
+        left = f"a run of ε = {at_most(account.remaining_epsilon, 4)} is left"
         return (
             f"the key has begun and was charged; {left}"
             if began

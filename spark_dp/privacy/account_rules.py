@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Context
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +13,7 @@ from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.ledger_database import NOTHING
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.privacy.stated import at_least, at_most
 from spark_dp.privacy.thresholds import delta_left, read_reserve
 
 Row = Mapping[str, Any]
@@ -89,10 +89,17 @@ def share_of(account: Row) -> Fraction | None:
 
 
 def affordable_epsilon(rho: Fraction, delta: float, accounting: Accounting) -> float:
-    """Returns an epsilon, just short of the largest, of a run that `rho` pays for at this delta."""
+    """Returns an epsilon, just short of the largest, of a run that `rho` pays for at this delta.
+
+    Where one of few digits is the largest, such as that of an account of which nothing is spent, it is that one itself.
+    """
     if rho <= 0:
         return 0.0
-    epsilon = accounting.epsilon(rho, delta) * (1 - 1e-9)
+    largest = accounting.epsilon(rho, delta)
+    short = float(f"{largest:.6g}")
+    if short > 0 and abs(largest - short) <= 1e-9 * short and accounting.rho(short, delta) <= rho:
+        return short
+    epsilon = largest * (1 - 1e-9)
     return epsilon if epsilon > 0 and accounting.rho(epsilon, delta) <= rho else 0.0
 
 
@@ -177,7 +184,8 @@ def require_affordable(account: Row, spent: Spent, request: RunRequest) -> None:
             f"Run {key!r} asks for epsilon = {budget.epsilon}, delta = {budget.delta}, which is rho = "
             f"{float(asked):.6g}; account {name!r} has rho = {float(left):.6g} left of "
             f"{float(rho_of(account)):.6g}. At the account's delta = {delta} that is epsilon = "
-            f"{accounting.epsilon(asked, delta):.6g} asked and {affordable_epsilon(left, delta, accounting):.6g} "
+            f"{at_least(accounting.epsilon(asked, delta), 6)} asked and "
+            f"{at_most(affordable_epsilon(left, delta, accounting), 6)} "
             f"left. Nothing was spent, read or released. {advice}",
             asked=asked,
             left=left,
@@ -214,5 +222,4 @@ def _require_thresholds(account: Row, spent: Fraction, request: RunRequest) -> N
 def _advice(fits: float, delta: float) -> str:
     if fits <= 0:
         return "No epsilon fits any more: the account is spent."
-    shown = Context(prec=6, rounding=ROUND_FLOOR).create_decimal(fits)  # what is named has to fit
-    return f"Lower privacy.epsilon to {float(shown):g}, which fits at delta = {delta}."
+    return f"Lower privacy.epsilon to {at_most(fits, 6)}, which fits at delta = {delta}."

@@ -263,7 +263,7 @@ PARTS = "  a: {type: integer, min: 0, max: 99}\n  b: {type: integer, min: 0, max
         (["input.expected_rows=500"], None, r"pairs have fewer rows a cell than noise"),
         (["input.expected_rows=5000"], None, r"max_rows = 10 makes all noise 10 times"),
         (["privacy.unit.max_rows=500"], None, r"max_rows = 500 makes all noise"),
-        (["privacy.epsilon=9"], None, r"privacy.epsilon = 9 is a weak promise: .* 8,103 times"),
+        (["privacy.epsilon=9"], None, r"privacy.epsilon = 9 is a weak promise: .* 8,104 times"),
         (["privacy.epsilon=2000"], None, r"weak promise"),
         (
             ["privacy.delta=1e-5", "input.expected_rows=1000000"],

@@ -15,12 +15,14 @@ from spark_dp.errors import (
     LedgerError,
     TransientError,
 )
+from spark_dp.privacy.account_rules import affordable_epsilon
 from spark_dp.privacy.accounting import zcdp_epsilon, zcdp_rho
 from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import GaussianEvent
 from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.privacy.stated import at_least, at_most
 
 ON_BOTH_DATABASES = True
 ADD = Neighbours.ADD_REMOVE
@@ -239,8 +241,8 @@ def test_a_run_over_the_account_says_what_is_left_and_what_was_asked(desk: Desk)
     left = desk.ledger.show(DATASET).remaining_rho
     assert caught.value.asked == large.rho
     assert caught.value.left == left
-    assert f"epsilon = {zcdp_epsilon(large.rho, 1e-6):.6g} asked" in caught.value.message
-    assert f"{zcdp_epsilon(left, 1e-6):.6g} left" in caught.value.message
+    assert f"epsilon = {at_least(zcdp_epsilon(large.rho, 1e-6), 6)} asked" in caught.value.message
+    assert f"{at_most(affordable_epsilon(left, 1e-6, Accounting.ZCDP), 6)} left" in caught.value.message
     assert desk.spent() == BUDGET.rho
 
 
