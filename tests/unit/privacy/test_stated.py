@@ -6,7 +6,7 @@ import re
 
 import pytest
 from desk import Desk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_dp.pages.released import _others
@@ -23,6 +23,7 @@ RHO = Accounting.GAUSSIAN.rho(2.0, 1e-7)
 PROMISE = re.compile(r"ε = (\S+) at δ = ([^\s,]+?)(?=[,;.]?(?:\s|$))")
 
 
+@settings(deadline=None)
 @given(st.floats(1e-9, 1e6), st.integers(1, 6))
 def test_a_figure_is_rounded_to_the_safe_side_and_by_less_than_a_digit(value, digits):
     above, below = float(at_least(value, digits)), float(at_most(value, digits))
