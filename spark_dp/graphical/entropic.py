@@ -1,9 +1,10 @@
-"""The optimiser for any set of cliques: Gauss-Newton steps on potentials, with an entropy that makes the answer one."""
+"""The optimiser for any set of cliques: Newton steps on potentials, with an entropy that makes the answer one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -12,12 +13,11 @@ from spark_dp.graphical.interactions import Interactions, Table, Vector
 from spark_dp.graphical.passes import Passes
 from spark_dp.schema.domain import Clique
 
-_FIRST_DAMPING = 1.0
-_LARGEST_DAMPING = 1e4
 _ACCURACY = 0.1
-_CONJUGATE_ROUNDS = 40
-_SHORTEST_STEP = 1e-3
-_SUFFICIENT = 0.05
+_CONJUGATE_ROUNDS = 80
+_LEVEL = 0.1
+"""A step ends where the slope along it is this part of what it was."""
+_TRIES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,13 @@ class _Point:
         marginals: of the sites, in rows.
         moments: of the interactions, in rows.
         loss: of the interactions; the constant is left out.
-        value: loss and penalty.
-        residual: moments less noisy moments, plus what the entropy pulls; zero at the optimum.
+        residual: moments less noisy moments, plus what the entropy pulls; the dual's gradient, zero at the optimum.
     """
 
     potentials: Vector
     marginals: list[Table]
     moments: Vector
     loss: float
-    value: float
     residual: Vector
 
 
@@ -46,10 +44,15 @@ class EntropicProblem:
 
     Over distributions of N rows, in the coordinates of `Interactions`: the loss is sum w (m - y)^2 / 2 over moments m,
     and the optimum is exp(sum of potentials t) with m = y - entropy * (t - reference) / w: potentials of the measured
-    cliques alone, so that what no measurement ties together is independent given what does.
+    cliques alone, so that what no measurement ties together is independent given what does. They minimise the dual
+
+        g(t) = N log Z(t) - <t, y> + entropy * sum (t - reference)^2 / (2 w),
+
+    which is smooth and convex (Wainwright and Jordan 2008, proposition 3.1): its gradient is r = m - y + entropy *
+    (t - reference) / w, its Hessian the covariance of the moments and entropy / w.
 
     Guarantees: by Fenchel's duality the value at potentials t exceeds the least one by at most
-    sum w r^2 / 2, with r = m - y + entropy * (t - reference) / w, which is therefore the proven gap.
+    sum w r^2 / 2, which is therefore the proven gap.
 
     Args:
         passes: inference over the sites.
@@ -107,32 +110,27 @@ class EntropicProblem:
         for i, allowed in enumerate(self.fixed):
             if allowed is not None:
                 tables[i] += allowed
-        log_partition = self.passes.forward(tables)
+        self.passes.forward(tables)
         marginals = self.passes.marginals(self.rows)
         moments = self.interactions.moments(marginals)
         difference = moments - self.noisy
         loss = float(self.precision @ np.square(difference)) / 2
-        moved = potentials - self.reference
-        divergence = float(moved @ moments) - self.rows * log_partition
-        residual = difference + self.entropy * moved / self.precision
-        return _Point(potentials, marginals, moments, loss, loss + self.entropy * divergence, residual)
+        residual = difference + self.entropy * (potentials - self.reference) / self.precision
+        return _Point(potentials, marginals, moments, loss, residual)
 
     def gap(self, point: _Point) -> float:
         """Returns what is proved: the value is above the least one by at most this."""
         return float(self.precision @ np.square(point.residual)) / 2
 
-    def direction(self, point: _Point, damping: float, aim: float) -> tuple[Vector, Vector]:
-        """Solves (covariance + damping / w) x = -residual by preconditioned conjugate gradients.
+    def direction(self, point: _Point, aim: float) -> Vector:
+        """Solves (covariance + entropy / w) x = -residual, Newton's equation, by preconditioned conjugate gradients.
 
         The rounds end when sum w (what is left)^2 is at most `aim`: the loss's own measure, since a small residual in
-        the covariance's measure can still be a large loss.
-
-        Returns:
-            The direction x, and how the moments move along it.
+        the covariance's measure can still be a large loss. The dual falls along whatever they have reached.
         """
-        ridge = damping / self.precision
-        divisors = [m + damping / w for m, w in zip(point.marginals, self._weights, strict=True)]
-        solution, image = np.zeros_like(ridge), np.zeros_like(ridge)
+        ridge = self.entropy / self.precision
+        divisors = [m + self.entropy / w for m, w in zip(point.marginals, self._weights, strict=True)]
+        solution = np.zeros_like(ridge)
         left = -point.residual
         smooth = self.interactions.smooth(left, divisors)
         search = smooth
@@ -144,13 +142,12 @@ class EntropicProblem:
             whole = moved + ridge * search
             length = energy / float(search @ whole)
             solution += length * search
-            image += length * moved
             left -= length * whole
             smooth = self.interactions.smooth(left, divisors)
             renewed = float(left @ smooth)
             search = smooth + (renewed / energy) * search
             energy = renewed
-        return solution, image
+        return solution
 
 
 def _within(interactions: Interactions, site: Clique) -> list[frozenset[str]]:
@@ -158,7 +155,7 @@ def _within(interactions: Interactions, site: Clique) -> list[frozenset[str]]:
     return [key for key in interactions.cells if key <= held]
 
 
-def gauss_newton(
+def newton_on_potentials(
     problem: EntropicProblem,
     start: Vector,
     *,
@@ -166,44 +163,28 @@ def gauss_newton(
     max_iterations: int,
     progress: Callable[[str], None] | None,
 ) -> tuple[Vector, Convergence]:
-    """Descends from `start` until the proven gap is within the tolerance.
+    """Descends the dual from `start` by truncated Newton steps until the proven gap is within the tolerance.
 
-    Levenberg and Marquardt's damping, never below the entropy; each step is shortened until value falls. One step costs
-    some five to fifteen products with the covariance, each about as long as one inference. The model that
-    `problem.passes` holds in the end is that of the potentials returned.
+    A step goes as far along its direction as the dual falls (`_search`). The dual, and not loss and penalty, says how far:
+    it is convex, and falls along long steps that loss and penalty rise along at first. One step costs five to eighty
+    products with the covariance, each about as long as one inference. The model that `problem.passes` holds in the
+    end is that of the potentials returned.
     """
     wanted = tolerance * problem.noise_floor
     point = problem.at(start)
     gap = problem.gap(point)
-    # Near the optimum whole steps are good ones.
-    first = min(_FIRST_DAMPING, gap / problem.noise_floor)
-    damping, accuracy = max(problem.entropy, first), _ACCURACY
     iterations = 0
     _tell(progress, problem, point, gap, iterations)
-    is_current = True
-    while gap > wanted and iterations < max_iterations and damping <= _LARGEST_DAMPING:
-        if not is_current:
-            point, is_current = problem.at(point.potentials), True
+    while gap > wanted and iterations < max_iterations:
         iterations += 1
-        aim = max(accuracy**2 * 2 * gap, 0.1 * wanted)
-        step, image = problem.direction(point, damping, aim)
-        slope = float((problem.precision * point.residual) @ image)
-        if not slope < 0:
-            accuracy, damping = accuracy / 4, 2 * damping
-            continue
-        reached, length, is_good = _search(problem, point, step, image, slope)
-        is_current = reached is not None
+        step = problem.direction(point, max(_ACCURACY**2 * 2 * gap, 0.1 * wanted))
+        if not float(point.residual @ step) < 0:
+            break  # rounding is all that is left
+        reached = _search(problem, point, step)
         if reached is None:
-            damping *= 4
-            continue
+            break
         point, gap = reached, problem.gap(reached)
-        if length == 1.0 and is_good:
-            damping = max(damping / 2, problem.entropy)
-        elif length < 0.5:
-            damping *= 2
         _tell(progress, problem, point, gap, iterations)
-    if not is_current:
-        point = problem.at(point.potentials)
     found = Convergence(
         loss=point.loss + problem.constant,
         noise_floor=problem.noise_floor,
@@ -214,22 +195,31 @@ def gauss_newton(
     return point.potentials, found
 
 
-def _search(
-    problem: EntropicProblem, point: _Point, step: Vector, image: Vector, slope: float
-) -> tuple[_Point | None, float, bool]:
-    """Shortens the step until the value falls by a part of what the linear model says; None where none does."""
-    bend = float(problem.precision @ np.square(image)) + problem.entropy * float(step @ image)
+def _search(problem: EntropicProblem, point: _Point, step: Vector) -> _Point | None:
+    """Returns the point along a step where the dual's slope is nearly level, or None where rounding hides it.
+
+    The slope rises along the step, as the dual is convex, and is negative at its beginning: lengths are doubled until it is
+    positive, and then a safeguarded secant between the two closes in. Inference was run last at the point returned.
+    """
+    first = float(point.residual @ step)
+    low, low_slope, high, high_slope = 0.0, first, inf, 0.0
     length = 1.0
-    while length >= _SHORTEST_STEP:
+    for _ in range(_TRIES):
         reached = problem.at(point.potentials + length * step)
-        fall = point.value - reached.value
-        expected = -(length * slope + 0.5 * length**2 * bend)
-        if fall >= _SUFFICIENT * max(expected, -_SUFFICIENT * length * slope) and fall > 0:
-            return reached, length, fall >= 0.6 * expected
-        excess = -fall - length * slope
-        best = -slope * length**2 / (2 * excess) if excess > 0 else 0.0
-        length = min(max(best, 0.1 * length), 0.5 * length)
-    return None, length, False
+        slope = float(reached.residual @ step)
+        if abs(slope) <= _LEVEL * -first:
+            return reached
+        if slope < 0:
+            low, low_slope = length, slope
+        else:
+            high, high_slope = length, slope
+        if high < inf:
+            share = low_slope / (low_slope - high_slope)
+            length = low + (high - low) * min(max(share, 0.1), 0.9)
+        else:
+            length *= 2
+    reached = problem.at(point.potentials + low * step)
+    return reached if low > 0 else None
 
 
 def _tell(

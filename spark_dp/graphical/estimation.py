@@ -13,7 +13,7 @@ from spark_dp.errors import ConfigurationError
 from spark_dp.graphical.cliques import maximal_cliques, smallest_superset
 from spark_dp.graphical.convergence import Convergence, Target
 from spark_dp.graphical.dual import DualProblem
-from spark_dp.graphical.entropic import EntropicProblem, gauss_newton
+from spark_dp.graphical.entropic import EntropicProblem, newton_on_potentials
 from spark_dp.graphical.inference import BeliefPropagation, Placement
 from spark_dp.graphical.interactions import Interactions
 from spark_dp.graphical.junction_tree import JunctionTree, build_junction_tree
@@ -67,8 +67,8 @@ def estimate(
 
     Where every clique of the junction tree was measured itself: in the dual, by a semismooth Newton method
     (`newton`), in four to ten steps. Everywhere else the objective has one more term, `entropy` over the noise's
-    standard deviation times the divergence from independent attributes, and Gauss-Newton steps on the potentials of the
-    measured cliques minimise it (`gauss_newton`). That term makes the answer one, gives cliques that only triangulation
+    standard deviation times the divergence from independent attributes, and Newton steps on the potentials of the measured
+    cliques minimise it (`newton_on_potentials`). That term makes the answer one, gives cliques that only triangulation
     made the distribution of largest entropy, and keeps noise from being fitted in cells that hardly any row
     is in: benchmarks/README.md has the figures, and those of the ways that lost.
 
@@ -185,7 +185,7 @@ def _general(
             start = interactions.gather_potentials(
                 warm_start.potentials.items() or potentials_of(warm_start.model)
             )
-        vector, found = gauss_newton(
+        vector, found = newton_on_potentials(
             problem, start, tolerance=tolerance, max_iterations=max_iterations, progress=progress
         )
         potentials = dict(zip(passes.sites, interactions.potentials(vector), strict=True))

@@ -51,7 +51,7 @@ def scaled_start(
             tables[i] += step
             moved.append((site, step))
     reached = start + interactions.gather_potentials(moved)
-    return reached if problem.at(reached).value < first.value else start
+    return reached if problem.gap(problem.at(reached)) < problem.gap(first) else start
 
 
 def solve_cells(marginal: Table, values: Table, scale: float) -> Table:

