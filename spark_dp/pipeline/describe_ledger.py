@@ -17,7 +17,11 @@ def share_and_input_lines(account: AccountView) -> Iterator[str]:
             f"Thresholds {float(account.thresholds):.4g} of δ is kept for private values, and "
             f"{float(account.thresholds - account.spent_thresholds):.4g} of it is left"
         )
-    if account.releases is not None and account.release_rho is not None:
+    if (
+        account.releases is not None
+        and account.release_rho is not None
+        and account.release_epsilon is not None
+    ):
         yield (
             f"Releases   {account.releases}, each at most ρ = {float(account.release_rho):.6g}: a run of "
             f"ε = {at_most(account.release_epsilon, 6)} at this δ; {account.releases_left} full ones are left"

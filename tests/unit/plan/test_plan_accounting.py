@@ -24,6 +24,7 @@ from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.composition import GAUSSIAN_METHOD, ZCDP_METHOD, Accounting, stated_deltas
 from spark_dp.privacy.ledger import open_account
 from spark_dp.privacy.sensitivity import Neighbours
+from spark_dp.privacy.stated import at_least
 
 GAUSSIAN, ZCDP = Accounting.GAUSSIAN, Accounting.ZCDP
 
@@ -121,7 +122,7 @@ def test_plan_manifest_and_report_name_the_method_and_state_several_deltas(tmp_p
     shown = " ".join("\n".join(plan_lines(plan)).split())
     for text in (line, shown):
         assert method in text
-        assert f"ε = {at[1e-6]:.4g} at δ = 1e-06" in text
+        assert f"ε = {at_least(at[1e-6], 4)} at δ = 1e-06" in text
     facts = plan.facts()["accounting"]
     assert facts["promises"] == stated["promises"]
 
