@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from desk import BUDGET, DATASET, DIGEST, UNIT, Desk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_dp.errors import ConfigurationError, LedgerError
@@ -97,6 +97,7 @@ def test_an_empty_place_is_refused(text):
         place_of(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "ab", "c"]), min_size=1, max_size=4), st.integers(0, 4))
 def test_a_folder_covers_what_is_in_it_and_nothing_beside(parts, depth):
     place = place_of_path("/" + "/".join(parts))
