@@ -56,9 +56,17 @@ from spark_dp.schema.private import PrivateColumn
 from spark_dp.schema.table import TableSchema
 
 _CHANGES_RESULTS = re.compile(
-    r"spark\.sql\.(caseSensitive|ansi\..*|legacy\..*|files\.ignore.*|session\.timeZone|"
-    r"parquet\.(binaryAsString|int96.*|.*[rR]ebase.*)|sources\.partitionColumnTypeInference\..*)"
+    r"spark\..*\.ignore(Corrupt|Missing)Files|spark\..*rebaseMode.*|spark\..*\.mergeSchema|"
+    r"spark\.hadoop\.(mapred|mapreduce)\..*(pathFilter|dir\.recursive).*|"
+    r"spark\.sql\.(ansi|legacy|parser|variable|charVarchar)\..*|"
+    r"spark\.sql\.(caseSensitive|timestampType|storeAssignmentPolicy|mapKeyDedupPolicy|readSideCharPadding|charAsVarchar|"
+    r"preserveCharVarcharTypeInfo|decimalOperations\..*|files\.ignore.*|session\.(timeZone|collation\..*)|"
+    r"parquet\.(binaryAsString|int96.*|inferTimestampNTZ\..*|fieldId\..*|respectSummaryFiles)|"
+    r"hive\.(caseSensitiveInferenceMode|verifyPartitionPath|metastorePartitionPruning.*|convert(Metastore|Inserting).*)|"
+    r"sources\.(partitionColumnTypeInference\..*|validatePartitionColumns|partitionOverwriteMode))",
+    re.IGNORECASE,
 )
+"""Settings that are known to decide how a file or a condition is read, or what is written, and not only how fast."""
 Failure = TypeVar("Failure", bound=ConfigurationError)
 
 

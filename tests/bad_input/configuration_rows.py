@@ -97,6 +97,7 @@ PLACES = [
     Mistake(what="a seed that is too large", code=78, says=("run.seed", "2**64"), sets=("run.seed=18446744073709551616",)),
     Mistake(what="perhaps an evaluation", code=78, says=("evaluate.against_input", "true or false"), sets=("evaluate.against_input=perhaps",)),
     Mistake(what="a setting of Spark that changes results", code=78, says=("spark", "spark.sql.caseSensitive"), sets=("spark={spark.sql.caseSensitive: 'true'}",)),
+    Mistake(what="a setting of Spark that changes what a time is", code=78, says=("spark.spark.sql.timestampType", "changes what is read", "Leave it out"), sets=("spark={spark.sql.timestampType: TIMESTAMP_NTZ}",)),
     Mistake(what="a setting of Spark without a value", code=78, says=("spark.spark.executor.cores", "null"), sets=("spark={spark.executor.cores: null}",)),
 ]  # fmt: skip
 

@@ -256,7 +256,23 @@ def test_a_unit_that_the_ledger_could_not_tell_from_another_is_refused(site, nam
 
 
 @pytest.mark.parametrize(
-    "setting", ["spark.sql.caseSensitive", "spark.sql.files.ignoreCorruptFiles", "spark.sql.ansi.enabled"]
+    "setting",
+    [
+        "spark.sql.caseSensitive",
+        "spark.sql.ansi.enabled",
+        "spark.sql.files.ignoreCorruptFiles",
+        "spark.files.ignoreCorruptFiles",
+        "spark.files.ignoreMissingFiles",
+        "spark.sql.timestampType",
+        "spark.sql.parquet.datetimeRebaseModeInRead",
+        "spark.sql.avro.datetimeRebaseModeInRead",
+        "spark.sql.parquet.mergeSchema",
+        "spark.sql.orc.mergeSchema",
+        "spark.sql.mapKeyDedupPolicy",
+        "spark.sql.parser.escapedStringLiterals",
+        "spark.sql.session.collation.default",
+        "spark.hadoop.mapreduce.input.pathFilter.class",
+    ],
 )
 def test_settings_of_spark_that_change_what_is_read_are_refused(site, setting):
     with pytest.raises(ConfigurationError) as refused:
