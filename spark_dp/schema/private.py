@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any, Final, NoReturn
 
 from spark_dp.errors import ConfigurationError
-from spark_dp.schema.columns import Column
+from spark_dp.schema.columns import DROP, Column
 from spark_dp.schema.literals import parse_boolean, parse_tick
 from spark_dp.schema.spelling import hint_for
 from spark_dp.schema.types import StorageType
@@ -165,6 +165,12 @@ def _values(part: _PartReader, kind: StorageType, settings: Mapping[str, object]
         part.refuse(
             "",
             "is private, and other is missing: values that are not learned need a cell. Write other: LITERAL.",
+        )
+    if kind.is_text and settings["other"] == DROP:
+        part.refuse(
+            "",
+            f"is private, and other is {DROP!r}, which drops no row here: all that is not learned counts in a cell of that "
+            "name. Write another literal for it, such as other: elsewhere.",
         )
     return PrivateValues(
         most=part.whole("private", MOST_VALUES),

@@ -47,6 +47,7 @@ ROWS = [
     column("nullable perhaps", "age", "{type: integer, min: 0, max: 9, nullable: perhaps}", "schema.age.nullable", "'perhaps'"),
     column("a column of too many cells", "age", "{type: long, min: 0, max: 99999999999}", "schema.age", "cells"),
     column("private values without other", "ward", "{type: string, values: {private: 5, per_unit: 1, share: 0.1, delta: 1e-9}}", "schema.ward.values", "other: LITERAL"),
+    column("private values whose rest is to be dropped", "ward", "{type: string, values: {private: 5, per_unit: 1, share: 0.1, delta: 1e-9}, other: drop}", "schema.ward.values", "'drop'", "drops no row", "other: elsewhere"),
     column("private values without a bound on one person", "ward", "{type: string, values: {private: 5, share: 0.1, delta: 1e-9}, other: Z}", "schema.ward.values.per_unit", "missing"),
     column("private values without a delta", "ward", "{type: string, values: {private: 5, per_unit: 1, share: 0.1}, other: Z}", "schema.ward.values.delta", "missing"),
     column("private values that cost all of delta", "ward", "{type: string, values: {private: 5, per_unit: 1, share: 0.1, delta: 1e-7}, other: Z}", "schema.ward.values.delta", "1e-07", "privacy.delta"),
