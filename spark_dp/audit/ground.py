@@ -146,13 +146,19 @@ spark: {{spark.ui.enabled: "false", spark.sql.shuffle.partitions: "{FILES}"}}
     def marginals(self, run: Run, cliques: Sequence[Clique]) -> Marginals:
         """Counts a generated table as a run would: bounded by Spark, exact. Never anybody's own table."""
         config = run.config
+        contribution = contribution_of(config)
         opened = open_input(run.spark(), config)
         try:
-            source = SparkMarginals(config.schema.domain, cliques, lambda: opened.bounded_pass("audit"))
+            source = SparkMarginals(
+                config.schema.domain,
+                cliques,
+                lambda: opened.bounded_pass("audit"),
+                weight=contribution.weight,
+            )
             counted = dict(source.count(cliques))
         finally:
             opened.release()
-        return Marginals(counted, contribution_of(config))
+        return Marginals(counted, contribution)
 
 
 @dataclass(frozen=True, slots=True)

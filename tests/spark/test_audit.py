@@ -5,13 +5,20 @@ Deliberate faults that must break each claim are in `support.mutants`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
 import pytest
 
+from spark_dp.audit import ground as audit_ground
 from spark_dp.audit.choosing import audit_choosing
-from spark_dp.audit.ground import ground
+from spark_dp.audit.ground import Setting, ground
 from spark_dp.audit.measuring import audit_measuring
 from spark_dp.audit.rehearsal import rehearse
 from spark_dp.audit.scoring import audit_scoring
+from spark_dp.errors import InternalError
+from spark_dp.pipeline.inputs import open_input
 from spark_dp.pipeline.progress import Progress
 from spark_dp.privacy.composition import Accounting
 
@@ -28,6 +35,29 @@ CHOSEN = [("aim", GAUSSIAN), ("mst", ZCDP)]
 def place(spark):
     with ground(spark, Progress(None)) as made:
         yield made
+
+
+def test_a_ground_whose_units_weigh_more_than_noise_is_made_for_is_refused(place, monkeypatch):
+    setting = Setting(
+        mechanism="independent",
+        bounding="weight",
+        accounting=GAUSSIAN,
+        max_rows=2,
+        columns=1,
+        cells=2,
+        rho=Fraction(1, 2),
+    )
+    place.write("heavy", np.zeros((8, 1), np.int64), np.arange(8) // 4)
+
+    def bounded_to_more(session, config):
+        unit = replace(config.privacy.unit, max_rows=4)
+        return open_input(session, replace(config, privacy=replace(config.privacy, unit=unit)))
+
+    run = place.run(setting, "heavy", "heavy")
+    assert place.marginals(run, [("c0",)]).counted[("c0",)].sum() > 0
+    monkeypatch.setattr(audit_ground, "open_input", bounded_to_more)
+    with pytest.raises(InternalError, match="noise is made for"):
+        place.marginals(run, [("c0",)])
 
 
 @pytest.fixture(scope="module", params=MEASURED, ids=lambda how: f"{how[0].value}-{how[1]}")
