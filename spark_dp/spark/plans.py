@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
+from spark_dp.spark.plan_times import may_read_the_clock
 from spark_dp.spark.session import is_connect
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ _CHANCE = ("AesEncrypt",)
 """What draws at random and says that it is deterministic."""
 _HIDDEN = "__metadata_col"
 """The mark of a column that a format keeps beside the table's own: a file's name, a row's place in it."""
-_CLOCK = re.compile(r"[\s\x00-\x20]*((now|today|yesterday|tomorrow|epoch)\b|T\d|\d{1,2}:)", re.IGNORECASE)
-_TIMES = ("date", "timestamp", "timestamp_ntz", "time")
 
 
 def beyond_its_row(kept: DataFrame, rows: DataFrame) -> str | None:
@@ -46,6 +45,8 @@ def beyond_its_row(kept: DataFrame, rows: DataFrame) -> str | None:
                 found = _fault(part)
                 if found is not None:
                     return found
+            if may_read_the_clock(expression):
+                return "a time whose text is put together, or names a moment of the clock"
     return None
 
 
@@ -93,11 +94,6 @@ def _fault(part: Any) -> str | None:
     if kind == "Literal" and _type(part) == "object":
         of = part.value().getClass().getName()
         return None if _OBJECTS.fullmatch(of) else "a function that is not Spark's own"
-    if _type(part) in _TIMES:
-        # Spark folds such a text into a moment of its clock, as late as it optimises.
-        texts = [text for text in _each(part.children()) if _type(text) == "string" and text.foldable()]
-        if any(_class(text) != "Literal" or _CLOCK.match(str(text)) for text in texts):
-            return "a time whose text is put together, or names a moment of the clock"
     return None
 
 

@@ -111,6 +111,15 @@ def test_a_partition_may_be_a_string_and_another_column_may_not(spark):
         "array_contains(transform(array(n), k -> k + 1), 2) AND url_encode(name) = 'x' AND name RLIKE '^x'",
         "name != 'date'",
         "name IN ('date', 'x', concat('no', 'w'))",
+        "wall >= timestamp'2012-01-01 12:30:00' AND wall >= '2012-01-01T12:30:45+01:00'",
+        "to_timestamp(if(n > 0, '2013-01-01 12:30', name), 'yyyy-MM-dd HH:mm') > wall",
+        "from_utc_timestamp(wall, 'GMT+01:00') > wall",
+        "date_add(day, 1) > day",
+        "case when name = 'x' then wall end is not null",
+        "transform(array(string(day)), x -> cast(replace(x, '/', '-') as date))[0] = day",
+        "case when array_contains(array('x', 'y'), name) then wall end = wall",
+        "named_struct('date', 'x', 'b', upper('x')).b = 'X'",
+        "from_json(concat('{\"day\":\"', day, '\"}'), 'day date').day = day",
     ],
 )
 def test_a_row_wise_condition_is_accepted(rows, condition):
@@ -157,6 +166,19 @@ def test_a_row_wise_condition_is_accepted(rows, condition):
         "wall > '12:30'",
         "wall > cast(concat('T', '12') as timestamp)",
         "wall > 'T12'",
+        "wall > cast(array(concat('12', ':30')) as array<timestamp>)[0]",
+        "wall > cast(array('x', concat('12', ':30')) as array<timestamp>)[1]",
+        "wall > cast(named_struct('a', concat('12', ':30')) as struct<a:timestamp>).a",
+        "wall > transform(array(concat('12', ':30')), x -> cast(x as timestamp))[0]",
+        "wall > transform(array('12-30'), x -> cast(replace(x, '-', ':') as timestamp))[0]",
+        "wall > cast(transform(array('12-30'), x -> replace(x, '-', ':')) as array<timestamp>)[0]",
+        "wall > aggregate(array(concat('12', ':30')), timestamp'2020-01-01', (a, x) -> cast(x as timestamp))",
+        "wall > from_csv(concat('12', ':30'), 't timestamp').t",
+        "wall > from_csv(if(n > 0, ' 12:30', name), 't timestamp').t",
+        "wall > from_json('{\"t\":\"12:30\"}', 't timestamp').t",
+        "wall > from_json('{\"t\":\"12\\\\u003a30\"}', 't timestamp').t",
+        "wall > cast(concat('12:30', left(name, 0)) as timestamp)",
+        "hour(from_json(if(n > 0, '{\"t\":\"T12\"}', name), 't array<timestamp>').t[0]) > 3",
         "ra${x}nd() < 0.5",
         "n IN (sel${x}ect 1)",
     ],
@@ -165,6 +187,16 @@ def test_a_condition_that_looks_beyond_its_row_is_refused(rows, condition):
     with pytest.raises(ConfigurationError, match="row") as caught:
         filter_rows(rows, condition)
     assert caught.value.field == "input.filter"
+
+
+def test_a_variant_of_a_constant_text_makes_no_time(rows):
+    if rows.sparkSession.version.startswith("3."):
+        pytest.skip("variants are of Spark 4")
+    for text in ("concat('\"12', ':30\"')", "'\"12:30\"'"):
+        with pytest.raises(ConfigurationError, match="row"):
+            filter_rows(rows, f"wall > variant_get(parse_json({text}), '$', 'timestamp')")
+    kept = filter_rows(rows, "variant_get(parse_json(concat('\"', day, '\"')), '$', 'date') = day")
+    assert kept.count() == 1
 
 
 def test_no_plan_with_a_hidden_column_or_with_chance_that_hides_passes_whatever_its_text_is(spark, tmp_path):
