@@ -3,10 +3,10 @@
 import itertools
 
 import numpy as np
+from support.noise import measurement
 
 from spark_dp.graphical.estimation import estimate
 from spark_dp.schema.domain import Domain
-from support.noise import measurement
 
 ROWS, STEPS, PAGES, SIGMA = 200_000, 6, 8, 3.0
 DOMAIN = Domain(tuple(f"step_{i}" for i in range(STEPS)), (PAGES,) * STEPS)
