@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import floor
 from typing import Any
 
 
@@ -73,7 +74,7 @@ _COLUMNS = (
 def cells(finding: Finding) -> tuple[str, ...]:
     """Returns one line of the table."""
     mu = "–" if finding.claimed_mu is None else f"{finding.claimed_mu:.3f}"
-    proved = "–" if finding.proved_mu is None else f"{finding.proved_mu:.3f}"
+    proved = "–" if finding.proved_mu is None else _below(finding.proved_mu)
     return (
         finding.what,
         finding.mechanism,
@@ -84,11 +85,16 @@ def cells(finding: Finding) -> tuple[str, ...]:
         mu,
         proved,
         f"{finding.claimed_epsilon:.3f}",
-        f"{finding.proved_epsilon:.3f}",
+        _below(finding.proved_epsilon),
         f"{finding.delta:g}",
         f"{finding.trials:,}",
         "holds" if finding.holds else "BROKEN",
     )
+
+
+def _below(proved: float) -> str:
+    """Writes a lower limit, rounded down: a larger one is not proved."""
+    return f"{floor(proved * 1000) / 1000:.3f}"
 
 
 def lines(findings: Sequence[Finding], *, confidence: float) -> Iterator[str]:

@@ -20,6 +20,7 @@ from spark_dp.pipeline.preflight import local_input, require_input, require_own_
 from spark_dp.pipeline.progress import Progress
 from spark_dp.pipeline.run import Run
 from spark_dp.privacy.account_views import AccountView
+from spark_dp.privacy.bindings import place_of_path
 from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.stated import at_most
 from spark_dp.spark.session import require_java
@@ -127,7 +128,7 @@ def validate(load: Callable[[], RunConfig]) -> Validation:
 
 def _check_account(found: Validation, config: RunConfig) -> None:
     privacy, opened = config.privacy, []
-    later = ("account", "unit", "neighbours", "budget")
+    later = ("account", "unit", "neighbours", "budget", "input of the account")
 
     def connect() -> str:
         opened.append(Ledger.connect(privacy.ledger_url()))
@@ -178,6 +179,15 @@ def _check_account(found: Validation, config: RunConfig) -> None:
         )
 
     found.check("budget", afford)
+
+    def own() -> str | None:
+        path = config.input.path
+        if path is None:
+            return None
+        ledger.require_own_input(privacy.dataset, place_of_path(str(path)))
+        return "no other account has it"
+
+    found.check("input of the account", own)
 
 
 def _check_places(found: Validation, run: Run) -> None:

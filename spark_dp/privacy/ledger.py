@@ -270,6 +270,19 @@ class Ledger:
             if run is None or run["status"] == "voided":
                 require_affordable(account, spent_of(account, verified), request)
 
+    def require_own_input(self, dataset: str, place: str) -> None:
+        """Refuses what `begin` would refuse because another account has the input; binds nothing.
+
+        Args:
+            place: as `bindings.place_of_path` names it.
+
+        Raises:
+            LedgerError: no such account, or another has the input, or a part of it.
+        """
+        with guarded(), self._engine.begin() as connection:
+            _, verified = _verified(connection, dataset)
+            binding(connection, dataset, place, bound_to(verified))
+
     def show(self, dataset: str) -> AccountView:
         """Returns what an account may spend and has spent.
 

@@ -11,7 +11,7 @@ from support.visits import Site
 
 from spark_dp.cli import cli
 from spark_dp.pipeline.resume import remember
-from spark_dp.privacy.ledger import Ledger
+from spark_dp.privacy.ledger import Ledger, open_account
 from spark_dp.privacy.sensitivity import Neighbours
 
 
@@ -73,6 +73,17 @@ def test_each_problem_is_found_and_ends_with_its_exit_code(site, override, code,
     assert (found, failed(checks)) == (code, names), checks
     assert document["error"]["exit_code"] == code
     assert site.account().spent_rho == 0
+
+
+def test_an_input_that_another_account_has_is_found(site):
+    ledger = Ledger.connect(site.ledger)
+    open_account(site.ledger, "other", 1.0, 1e-9, "person", Neighbours.ADD_REMOVE)
+    ledger.bind("other", str(site.folder / "in"))
+    code, checks, document = validated(site)
+    assert (code, failed(checks)) == (77, ["input of the account"]), checks
+    assert "bound to account 'other'" in document["error"]["message"]
+    ledger.bind("visits", str(site.folder / "in"), confirm_shared=True)
+    assert validated(site)[0] == 0
 
 
 def test_all_problems_are_named_and_the_first_decides_the_exit_code(site):

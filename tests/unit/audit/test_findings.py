@@ -30,6 +30,12 @@ def test_a_finding_within_its_claim_holds():
     assert replace(FINDING, what="choosing", claimed_mu=None, proved_mu=None).holds
 
 
+def test_the_table_rounds_a_limit_down_as_a_larger_one_is_not_proved():
+    shown = "\n".join(lines([replace(FINDING, proved_mu=0.9319, proved_epsilon=1.9999)], confidence=0.99))
+    assert " 0.931 " in shown
+    assert " 1.999 " in shown
+
+
 @pytest.mark.parametrize("broken", [{"proved_mu": 1.01}, {"proved_epsilon": 4.7}, {"heaviest": 3.0001}])
 def test_a_finding_beyond_its_claim_is_broken(broken):
     found = replace(FINDING, **broken)
