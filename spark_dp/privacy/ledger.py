@@ -15,9 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spark_dp.errors import ConfigurationError, LedgerError, nearest
+from spark_dp.errors import ConfigurationError, LedgerError
 from spark_dp.privacy.account_rules import (
-    Row,
     RunRequest,
     accounting_of,
     require_affordable,
@@ -32,9 +31,9 @@ from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.leases import Heartbeat, Waiting, held_until, lease_seconds, poll_seconds, write_lease
 from spark_dp.privacy.ledger_chain import Change, Deed, Head, What, now, record, require_entry
-from spark_dp.privacy.ledger_database import NOTHING, RESTORE, create_tables, guarded, open_tables
-from spark_dp.privacy.ledger_replay import Verified, verify
-from spark_dp.privacy.ledger_schema import accounts, entries, runs
+from spark_dp.privacy.ledger_database import NOTHING, create_tables, guarded, open_tables
+from spark_dp.privacy.ledger_replay import require_no_chain, verified_account
+from spark_dp.privacy.ledger_schema import accounts, runs
 from spark_dp.privacy.ledger_show import account_view, bound_to, run_views
 from spark_dp.privacy.run_account import RunAccount
 from spark_dp.privacy.sensitivity import Neighbours
@@ -108,7 +107,7 @@ def open_account(
                 "would be a fresh budget for the same people. Look at it with `spark-dp ledger show`.",
                 field="privacy.dataset",
             )
-        _require_no_chain(connection, dataset)
+        require_no_chain(connection, dataset)
         record(connection, dataset, What.OPENED, [Change(table=accounts, deed=Deed.INSERT, row=row)])
     return Ledger(engine).show(dataset)
 
@@ -198,7 +197,7 @@ class Ledger:
     ) -> RunAccount | datetime:
         """Begins or resumes a run, or says until when another driver holds it."""
         dataset, key = request.dataset, request.key
-        account, verified = _verified(connection, dataset)
+        account, verified = verified_account(connection, dataset)
         require_entry(connection, dataset, seen_head)
         require_same_promise(account, request)
         run = verified.rows[runs.name].get((dataset, key))
@@ -264,7 +263,7 @@ class Ledger:
             dataset=dataset, key=key, measure_digest="", budget=budget, unit=unit, neighbours=neighbours
         )
         with guarded(), self._engine.begin() as connection:
-            account, verified = _verified(connection, dataset)
+            account, verified = verified_account(connection, dataset)
             require_same_promise(account, request)
             run = verified.rows[runs.name].get((dataset, key))
             if run is None or run["status"] == "voided":
@@ -280,7 +279,7 @@ class Ledger:
             LedgerError: no such account, or another has the input, or a part of it.
         """
         with guarded(), self._engine.begin() as connection:
-            _, verified = _verified(connection, dataset)
+            _, verified = verified_account(connection, dataset)
             binding(connection, dataset, place, bound_to(verified))
 
     def show(self, dataset: str) -> AccountView:
@@ -290,7 +289,7 @@ class Ledger:
             LedgerError: no such account, or it was altered.
         """
         with guarded(), self._engine.begin() as connection:
-            account, verified = _verified(connection, dataset)
+            account, verified = verified_account(connection, dataset)
         return account_view(account, verified, spent_of(account, verified))
 
     def history(self, dataset: str) -> tuple[RunView, ...]:
@@ -300,7 +299,7 @@ class Ledger:
             LedgerError: no such account, or it was altered.
         """
         with guarded(), self._engine.begin() as connection:
-            _, verified = _verified(connection, dataset)
+            _, verified = verified_account(connection, dataset)
             held = {
                 row["key"]: held_until(connection, dataset, row["key"])
                 for row in verified.of(runs)
@@ -320,7 +319,7 @@ class Ledger:
         """
         named = place_of(place)
         with guarded(), self._engine.begin() as connection:
-            _, verified = _verified(connection, dataset)
+            _, verified = verified_account(connection, dataset)
             change = binding(connection, dataset, named, bound_to(verified), confirmed=confirm_shared)
             if change is not None:
                 record(connection, dataset, What.BOUND, [change])
@@ -335,7 +334,7 @@ class Ledger:
             LedgerError: no such account or run, it answered a query, or a driver that may be alive holds it.
         """
         with guarded(), self._engine.begin() as connection:
-            _, verified = _verified(connection, dataset)
+            _, verified = verified_account(connection, dataset)
             epoch = require_voidable(verified, dataset, key, held_until(connection, dataset, key))
             void(connection, dataset, key, epoch)
         return self.show(dataset)
@@ -347,25 +346,10 @@ class Ledger:
             LedgerError: no such account, or it was altered.
         """
         with guarded(), self._engine.begin() as connection:
-            account, _ = _verified(connection, dataset)
+            account, _ = verified_account(connection, dataset)
             if account["status"] == "open":
                 row = {"dataset": dataset, "status": "closed"}
                 record(connection, dataset, What.CLOSED, [Change(table=accounts, deed=Deed.UPDATE, row=row)])
-
-
-def _verified(connection: sa.Connection, dataset: str) -> tuple[Row, Verified]:
-    """Locks an account and finds it to be what its chain says."""
-    locked = sa.select(accounts.c.dataset).where(accounts.c.dataset == dataset).with_for_update()
-    if connection.execute(locked).first() is None:
-        _require_no_chain(connection, dataset)
-        known = sorted(connection.scalars(sa.select(accounts.c.dataset)))
-        raise LedgerError(
-            f"The ledger has no account {dataset!r}; it has {known or 'none'}.{nearest(dataset, known)} "
-            f"{NOTHING} Open it with `spark-dp ledger open {dataset}`, or correct privacy.dataset.",
-            field="privacy.dataset",
-        )
-    verified = verify(connection, dataset)
-    return verified.rows[accounts.name][(dataset,)], verified
 
 
 def _as_written(number: float | Fraction | str) -> Fraction:
@@ -378,14 +362,6 @@ def _as_written(number: float | Fraction | str) -> Fraction:
             "it.",
             field="thresholds",
         ) from None
-
-
-def _require_no_chain(connection: sa.Connection, dataset: str) -> None:
-    if connection.execute(sa.select(entries.c.seq).where(entries.c.dataset == dataset)).first() is not None:
-        raise LedgerError(
-            f"Account {dataset!r} in the ledger was altered: it has a chain, and its row of {accounts.name} is "
-            f"missing. {NOTHING} {RESTORE}"
-        )
 
 
 def _new_run(request: RunRequest, run_id: str, rho: Fraction, epoch: int) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 
 import sqlalchemy as sa
 
-from spark_dp.errors import LedgerError
+from spark_dp.errors import LedgerError, nearest
 from spark_dp.privacy.leases import seal_of
 from spark_dp.privacy.ledger_chain import ORIGIN, Deed, Head, digest_of_entry
 from spark_dp.privacy.ledger_database import NOTHING, RESTORE
-from spark_dp.privacy.ledger_schema import CHAINED, entries, key_of, leases, runs
+from spark_dp.privacy.ledger_schema import CHAINED, accounts, entries, key_of, leases, runs
 
 Row = dict[str, Any]
 Rows = dict[tuple[Any, ...], Row]
@@ -136,3 +136,30 @@ def _refuse(dataset: str, what: str) -> NoReturn:
         f"Account {dataset!r} in the ledger was altered: {what}. {NOTHING} {RESTORE} What such a copy has forgotten "
         "was spent all the same."
     )
+
+
+def verified_account(connection: sa.Connection, dataset: str) -> tuple[Row, Verified]:
+    """Locks an account, and returns its row and all that its chain says.
+
+    Raises:
+        LedgerError: no such account, or it was altered.
+    """
+    locked = sa.select(accounts.c.dataset).where(accounts.c.dataset == dataset).with_for_update()
+    if connection.execute(locked).first() is None:
+        require_no_chain(connection, dataset)
+        known = sorted(connection.scalars(sa.select(accounts.c.dataset)))
+        raise LedgerError(
+            f"The ledger has no account {dataset!r}; it has {known or 'none'}.{nearest(dataset, known)} "
+            f"{NOTHING} Open it with `spark-dp ledger open {dataset}`, or correct privacy.dataset.",
+            field="privacy.dataset",
+        )
+    verified = verify(connection, dataset)
+    return verified.rows[accounts.name][(dataset,)], verified
+
+
+def require_no_chain(connection: sa.Connection, dataset: str) -> None:
+    if connection.execute(sa.select(entries.c.seq).where(entries.c.dataset == dataset)).first() is not None:
+        raise LedgerError(
+            f"Account {dataset!r} in the ledger was altered: it has a chain, and its row of {accounts.name} is "
+            f"missing. {NOTHING} {RESTORE}"
+        )
