@@ -41,10 +41,10 @@ COMPARED: Final = 60e-9
 LOOKED_AT: Final = 2e-3
 """To compare a cell of an estimate with its count, and a marginal besides its cells (benchmark `wide`)."""
 
-FITTED: Final = 5e-6
+FITTED: Final = 2e-6
 """To fit a cell of the model to the end (benchmarks `estimation` and `wide`)."""
 
-FITTED_BETWEEN: Final = 1e-6
+FITTED_BETWEEN: Final = 0.3e-6
 """The same between two rounds, from where the last one ended, while the model grows."""
 
 LEAST_FIT: Final = 0.5
