@@ -23,7 +23,7 @@ from spark_dp.privacy.budget import PrivacyBudget
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.measurement import Measurement
 from spark_dp.privacy.sensitivity import Contribution, Neighbours
-from spark_dp.privacy.stated import at_least
+from spark_dp.privacy.stated import at_least, declared
 from spark_dp.schema.columns import Column
 from spark_dp.schema.domain import Clique
 from spark_dp.schema.table import TableSchema
@@ -132,7 +132,7 @@ def _others(statement: Mapping[str, Any]) -> list[str]:
     """Returns what the release promises at other deltas."""
     promises = statement.get("accounting", {}).get("promises", [])
     return [
-        f"ε = {at_least(p['epsilon'], 4)} at δ = {p['delta']:g}"
+        f"ε = {at_least(p['epsilon'], 4)} at δ = {declared(p['delta'])}"
         for p in promises
         if p["delta"] != statement["delta"]
     ]
@@ -141,7 +141,7 @@ def _others(statement: Mapping[str, Any]) -> list[str]:
 def _times(epsilon: float) -> str:
     """Returns e^epsilon as words say it, rounded up: a promise is not made stronger than it is."""
     if epsilon > 20:
-        return f"e^{epsilon:g}"
+        return f"e^{declared(epsilon)}"
     exact = math.exp(epsilon)
     digits = max(0, 2 - math.floor(math.log10(exact)))
     return f"{math.ceil(exact * 10**digits) / 10**digits:,.{digits}f}"

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from spark_dp.pipeline.config_sections import ColumnUnit, PrivacyConfig
 from spark_dp.pipeline.config_tree import refuse
+from spark_dp.privacy.stated import declared
 from spark_dp.schema.private import PrivateColumn
 
 
@@ -36,8 +37,8 @@ def with_thresholds(privacy: PrivacyConfig, private: Sequence[PrivateColumn]) ->
         last = next(column for column in reversed(private) if column.values is not None)
         refuse(
             f"schema.{last.name}.values.delta",
-            f"and those of other private values come to {float(thresholds):g}, which is not below privacy.delta = "
-            f"{privacy.budget.delta:g}. Nothing was read or spent. Lower them, such as to a tenth of it in all.",
+            f"and those of other private values come to {declared(float(thresholds))}, which is not below privacy.delta = "
+            f"{declared(privacy.budget.delta)}. Nothing was read or spent. Lower them, such as to a tenth of it in all.",
         )
     return replace(privacy, budget=replace(privacy.budget, thresholds=thresholds))
 

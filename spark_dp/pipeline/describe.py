@@ -19,7 +19,7 @@ from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.run_directory import Artefact
 from spark_dp.pipeline.runner import RunResult
 from spark_dp.privacy.account_views import AccountView, RunView
-from spark_dp.privacy.stated import at_least, at_most
+from spark_dp.privacy.stated import at_least, at_most, declared, pair
 
 
 def counted_as(promise: Mapping[str, Any]) -> str:
@@ -48,9 +48,9 @@ def result_lines(run: Run, result: RunResult) -> Iterator[str]:
         yield f"         (rows: auto is the noisy total in which {counted_as(promise)}; set output.rows for another size)"
     yield f"Kept     {kept_relations(result.relations)}"
     if result.measured_now:
-        yield f"Spent    (ε, δ) = ({promise['epsilon']:g}, {promise['delta']:g}) of account {run.config.privacy.dataset!r}"
+        yield f"Spent    (ε, δ) = {pair(promise['epsilon'], promise['delta'])} of account {run.config.privacy.dataset!r}"
     else:
-        yield f"Spent    nothing again: ({promise['epsilon']:g}, {promise['delta']:g}) was charged when it was measured"
+        yield f"Spent    nothing again: {pair(promise['epsilon'], promise['delta'])} was charged when it was measured"
     yield f"Promise  {promise['promise']}"
     yield f"Run      {run.directory.folder.shown} (released/ may be published)"
     yield f"Report   {run.directory.folder.child(REPORT).shown}/report.html"
@@ -119,7 +119,7 @@ def account_lines(account: AccountView) -> Iterator[str]:
     """Shows an account."""
     yield f"Account    {account.dataset} ({account.status}), opened {account.opened_at}"
     yield f"Protects   {account.unit}, neighbours: {account.neighbours}"
-    yield f"Budget     (ε, δ) = ({account.epsilon:g}, {account.delta:g}), that is ρ = {float(account.rho):.6g}"
+    yield f"Budget     (ε, δ) = {pair(account.epsilon, account.delta)}, that is ρ = {float(account.rho):.6g}"
     yield f"Accounting {accounting_words(account)}"
     yield f"Spent      ρ = {float(account.spent_rho):.6g}, that is ε = {at_least(account.spent_epsilon, 6)} at this δ"
     left = at_most(account.remaining_epsilon, 6)
@@ -158,7 +158,7 @@ def history_lines(runs: Sequence[RunView], *, queries: bool = True) -> Iterator[
     yield f"{'began':25}  {'key':{width}}  {'status':8}  {'ε':>8}  {'δ':>8}  {'ρ':>10}  {'queries':>7}  run"
     for run in runs:
         yield (
-            f"{run.created_at:25}  {run.key:{width}}  {run.status:8}  {run.epsilon:8g}  {run.delta:8g}  "
+            f"{run.created_at:25}  {run.key:{width}}  {run.status:8}  {declared(run.epsilon):>8}  {declared(run.delta):>8}  "
             f"{float(run.rho):10.6g}  {len(run.queries):7}  {run.run_id}{held_words(run)}"
         )
         for query in run.queries if queries else ():

@@ -7,15 +7,15 @@ from typing import Any
 
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.noise_law import NoiseLaw
-from spark_dp.privacy.stated import at_least, at_most
+from spark_dp.privacy.stated import at_least, at_most, declared
 
 
 def share_and_input_lines(account: AccountView) -> Iterator[str]:
     """Says what one release may take, which inputs the account is for, and where its chain stands."""
     if account.thresholds:
         yield (
-            f"Thresholds {float(account.thresholds):.4g} of δ is kept for private values, and "
-            f"{float(account.thresholds - account.spent_thresholds):.4g} of it is left"
+            f"Thresholds {declared(float(account.thresholds))} of δ is kept for private values, and "
+            f"{at_most(float(account.thresholds - account.spent_thresholds), 4)} of it is left"
         )
     if (
         account.releases is not None
@@ -52,7 +52,7 @@ def promise_lines(account: AccountView) -> Iterator[str]:
         if promise.delta in costs:
             one = costs[promise.delta]
             asked = f"   {at_least(one.epsilon, 6)} ({one.method})"
-        yield f"           {promise.delta:8g}  {at_least(promise.epsilon, 6):>10}{asked}"
+        yield f"           {declared(promise.delta):>8}  {at_least(promise.epsilon, 6):>10}{asked}"
 
 
 def promise_list_facts(account: AccountView) -> dict[str, Any]:

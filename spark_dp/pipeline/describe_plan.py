@@ -17,7 +17,7 @@ from spark_dp.pipeline.plan_resources import passes_of
 from spark_dp.pipeline.plan_time import time_lines
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.privacy.composition import Accounting
-from spark_dp.privacy.stated import at_least, at_most
+from spark_dp.privacy.stated import at_least, at_most, declared, pair
 from spark_dp.schema.describe import show
 
 WIDTH: Final = 110
@@ -59,7 +59,10 @@ def _promise(plan: RunPlan) -> Iterator[str]:
     else:
         whom = "one row"
     yield _fact("protects", f"{whom}; neighbouring tables differ by one, {change}")
-    yield _fact("promises", f"(ε, δ) = ({budget.epsilon:g}, {budget.delta:g}), that is ρ = {float(rho):.5g}")
+    yield _fact(
+        "promises",
+        f"(ε, δ) = {pair(budget.epsilon, budget.delta)}, that is ρ = {float(rho):.5g}",
+    )
     promises = promises_of(config, plan.accounting, rho)
     own = next(p for p in promises if p.delta == budget.delta)
     other = noise_of_other(config, plan.queries, plan.accounting)
@@ -68,7 +71,7 @@ def _promise(plan: RunPlan) -> Iterator[str]:
         "proved by",
         f"{own.method}; an account of {kind} would have {abs(other - 1):.1%} {'more' if other >= 1 else 'LESS'} noise",
     )
-    also = (f"ε = {at_least(p.epsilon, 4)} at δ = {p.delta:g}" for p in promises if p is not own)
+    also = (f"ε = {at_least(p.epsilon, 4)} at δ = {declared(p.delta)}" for p in promises if p is not own)
     yield from _wrapped(f"  {'and keeps':12} {', '.join(also)}", " " * 15)
 
 
@@ -80,7 +83,7 @@ def _account(standing: Standing) -> Iterator[str]:
         return
     yield _fact(
         "account",
-        f"{standing.dataset} ({account.status}), of (ε, δ) = ({account.epsilon:g}, {account.delta:g})",
+        f"{standing.dataset} ({account.status}), of (ε, δ) = {pair(account.epsilon, account.delta)}",
     )
     yield _fact("left before", _left(float(account.remaining_rho), account.remaining_epsilon, account.delta))
     if standing.state == CHARGED:
@@ -96,7 +99,7 @@ def _account(standing: Standing) -> Iterator[str]:
 def _left(rho: float, epsilon: float, delta: float) -> str:
     if epsilon < 1e-4:
         return "nothing"
-    return f"ρ = {rho:.4g}, a run of ε = {at_most(epsilon, 4)} at δ = {delta:g}"
+    return f"ρ = {rho:.4g}, a run of ε = {at_most(epsilon, 4)} at δ = {declared(delta)}"
 
 
 def _questions(plan: RunPlan) -> Iterator[str]:

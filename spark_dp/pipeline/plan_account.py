@@ -16,6 +16,7 @@ from spark_dp.pipeline.config import RunConfig
 from spark_dp.privacy.account_views import AccountView, RunView
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger import Ledger
+from spark_dp.privacy.stated import at_least, at_most, pair
 from spark_dp.privacy.thresholds import delta_left
 
 ENOUGH: Final = "enough"
@@ -156,7 +157,7 @@ def _judged(config: RunConfig, account: AccountView, run: RunView | None) -> tup
     if run is not None and run.status != "voided":
         if (run.epsilon, run.delta) != (float(budget.epsilon), float(budget.delta)):
             return TAKEN, (
-                f"Key {key!r} was charged with (ε, δ) = ({run.epsilon:g}, {run.delta:g}): this run would be refused under "
+                f"Key {key!r} was charged with (ε, δ) = {pair(run.epsilon, run.delta)}: this run would be refused under "
                 "it. Choose another run.key, or restore that ε and δ."
             )
         return CHARGED, (
@@ -202,14 +203,14 @@ def _short(account: AccountView, config: RunConfig) -> str:
 def _short_of_delta(account: AccountView, asked: Fraction) -> str:
     if not account.thresholds:
         return (
-            f"The run learns private values at δ = {float(asked):.3g}, and the account was opened without a part of "
-            "its δ for them (ledger open --thresholds-delta): it would be refused. Declare the values, or charge an account "
-            "that has one."
+            f"The run learns private values at δ = {at_least(float(asked), 3)}, and the account was opened without a part "
+            "of its δ for them (ledger open --thresholds-delta): it would be refused. Declare the values, or charge an "
+            "account that has one."
         )
     return (
-        f"The run learns private values at δ = {float(asked):.3g}, and the account has {float(_payable_delta(account)):.3g} "
-        "for those of one run: it "
-        "would be refused. Lower the δ of private values, or declare the values."
+        f"The run learns private values at δ = {at_least(float(asked), 3)}, and the account has "
+        f"{at_most(float(_payable_delta(account)), 3)} for those of one run: it would be refused. "
+        "Lower the δ of private values, or declare the values."
     )
 
 

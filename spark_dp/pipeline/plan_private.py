@@ -15,6 +15,7 @@ from spark_dp.pipeline.config_shares import learned_share
 from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.privacy.noise_law import NoiseLaw
 from spark_dp.privacy.sensitivity import Contribution
+from spark_dp.privacy.stated import at_least
 from spark_dp.privacy.value_selection import specify
 from spark_dp.schema.grid import Grid, fine_column, grid_of
 
@@ -155,7 +156,7 @@ def private_lines(plan: RunPlan) -> Iterator[str]:
     """Shows the steps as a table, and what they leave."""
     yield f"  {'query':34} {'share of ρ':>11} {'noise σ':>16} {'δ':>9}"
     for step in plan.steps:
-        noise, delta = f"{step.stddev:,.4g} {step.of}", f"{float(step.delta):.2g}" if step.delta else ""
+        noise, delta = f"{step.stddev:,.4g} {step.of}", at_least(float(step.delta), 2) if step.delta else ""
         yield f"  {step.name[:34]:34} {float(step.share):11.1%} {noise:>16} {delta:>9}".rstrip()
         yield from textwrap.wrap(f"      {step.learns}", _WIDTH, subsequent_indent="      ")
     yield ""

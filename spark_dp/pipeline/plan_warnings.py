@@ -13,7 +13,7 @@ from spark_dp.pipeline.config_sections import ColumnUnit, UnitNulls
 from spark_dp.pipeline.expected_error import ExpectedError, ExpectedRows
 from spark_dp.pipeline.plan_account import CHARGED, Standing
 from spark_dp.pipeline.plan_resources import Memory, OutputSize
-from spark_dp.privacy.stated import at_least
+from spark_dp.privacy.stated import at_least, at_most, declared
 
 WEAK_EPSILON: Final = 8.0
 WIDE: Final = 1_000
@@ -31,8 +31,8 @@ def account_warnings(config: RunConfig, standing: Standing) -> Iterator[str]:
     account, delta = standing.account, config.privacy.budget.delta
     if account is not None and delta > account.delta and standing.state != CHARGED:
         yield (
-            f"privacy.delta = {delta:g} is larger than the account's δ = {account.delta:g}: this run promises less than "
-            "the account does. Write the account's δ."
+            f"privacy.delta = {declared(delta)} is larger than the account's δ = {declared(account.delta)}: this run "
+            "promises less than the account does. Write the account's δ."
         )
 
 
@@ -41,16 +41,17 @@ def promise_warnings(config: RunConfig, expected: ExpectedRows) -> Iterator[str]
     budget, unit = config.privacy.budget, config.privacy.unit
     if budget.epsilon > WEAK_EPSILON:
         yield (
-            f"privacy.epsilon = {budget.epsilon:g} is a weak promise: what is released may be {_times(budget.epsilon)} "
-            f"times likelier with a unit than without it. Values up to 1 are strong, up to {WEAK_EPSILON:g} in use."
+            f"privacy.epsilon = {declared(budget.epsilon)} is a weak promise: what is released may be "
+            f"{_times(budget.epsilon)} times likelier with a unit than without it. Values up to 1 are strong, "
+            f"up to {WEAK_EPSILON:g} in use."
         )
     if expected.rows is not None:
         least = max(1, expected.rows // unit.max_rows)
         if budget.delta > 1 / (10 * least):
             much = "more than one over" if budget.delta > 1 / least else "more than a tenth of one over"
             yield (
-                f"privacy.delta = {budget.delta:g} is {much} the number of units, of which {expected.rows:,} rows have "
-                f"{least:,} or more: some could be released in full. Write one below {1 / (10 * least):.0e}."
+                f"privacy.delta = {declared(budget.delta)} is {much} the number of units, of which {expected.rows:,} rows "
+                f"have {least:,} or more: some could be released in full. Write one below {at_most(1 / (10 * least), 1)}."
             )
     if isinstance(unit, ColumnUnit):
         named = [name for name in unit.columns if name in config.schema.names]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.privacy.measurement import Measurement
-from spark_dp.privacy.stated import at_least
+from spark_dp.privacy.stated import at_least, declared
 from spark_dp.schema.table import TableSchema
 
 SHOWN_CELLS = 12
@@ -68,7 +68,7 @@ def accounting_lines(statement: Mapping[str, Any]) -> list[str]:
     if proved is None:
         return []
     others = ", ".join(
-        f"ε = {at_least(p['epsilon'], 4)} at δ = {p['delta']:g}"
+        f"ε = {at_least(p['epsilon'], 4)} at δ = {declared(p['delta'])}"
         for p in proved["promises"]
         if p["delta"] != statement["delta"]
     )

@@ -18,6 +18,7 @@ from spark_dp.privacy.bindings import parts_of_table, path_in_a_format, place_of
 from spark_dp.privacy.leases import Waiting
 from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.run_account import RunAccount
+from spark_dp.privacy.stated import pair
 
 SETTINGS: Final = "settings.json"
 COMPLETE: Final = "complete"
@@ -83,7 +84,7 @@ def remember(run: Run, identity: str) -> None:
 def reservation(config: RunConfig, *, resumed: bool) -> str:
     """Says what was reserved, and when."""
     budget = config.privacy.budget
-    spent = f"(ε, δ) = ({budget.epsilon:g}, {budget.delta:g}) of the account"
+    spent = f"(ε, δ) = {pair(budget.epsilon, budget.delta)} of the account"
     return f"resumed: {spent} was reserved before, and is charged once" if resumed else f"reserved {spent}"
 
 

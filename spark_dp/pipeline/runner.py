@@ -12,6 +12,7 @@ from spark_dp.pipeline.output import require_output
 from spark_dp.pipeline.planning import RunPlan
 from spark_dp.pipeline.run import Run
 from spark_dp.pipeline.stages import evaluate, fit, generate, measure, plan, report
+from spark_dp.privacy.stated import pair
 
 OUTCOME = "outcome.json"
 
@@ -143,7 +144,7 @@ def _run_stages(run: Run) -> RunResult:
 def _say_plan(run: Run, planned: RunPlan) -> None:
     budget = run.config.privacy.budget
     run.progress.say(
-        f"{planned.mechanism.name} for (ε, δ) = ({budget.epsilon:g}, {budget.delta:g}); "
+        f"{planned.mechanism.name} for (ε, δ) = {pair(budget.epsilon, budget.delta)}; "
         f"{len(planned.layout.kept):,} marginals with {planned.layout.vector_cells:,} cells counted in "
         f"{'one pass' if len(planned.passes) == 1 else f'{len(planned.passes)} passes'}"
     )

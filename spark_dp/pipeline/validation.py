@@ -22,7 +22,7 @@ from spark_dp.pipeline.run import Run
 from spark_dp.privacy.account_views import AccountView
 from spark_dp.privacy.bindings import place_of_path
 from spark_dp.privacy.ledger import Ledger
-from spark_dp.privacy.stated import at_most
+from spark_dp.privacy.stated import at_most, declared
 from spark_dp.spark.session import require_java
 
 SPARK_MAJORS = (3, 4)
@@ -175,7 +175,7 @@ def _check_account(found: Validation, config: RunConfig) -> None:
         return (
             f"the key has begun and was charged; {left}"
             if began
-            else f"ε = {privacy.budget.epsilon:g} of it; {left}"
+            else f"ε = {declared(privacy.budget.epsilon)} of it; {left}"
         )
 
     found.check("budget", afford)

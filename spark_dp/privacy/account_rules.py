@@ -13,7 +13,7 @@ from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.events import parse_fraction
 from spark_dp.privacy.ledger_database import NOTHING
 from spark_dp.privacy.sensitivity import Neighbours
-from spark_dp.privacy.stated import at_least, at_most
+from spark_dp.privacy.stated import at_least, at_most, declared
 from spark_dp.privacy.thresholds import delta_left, read_reserve
 
 Row = Mapping[str, Any]
@@ -180,12 +180,13 @@ def require_affordable(account: Row, spent: Spent, request: RunRequest) -> None:
     advice = _advice(affordable_epsilon(largest, beside, accounting), budget.delta)
     if asked > left:
         delta = account["delta"]
+        converted = delta_left(delta, budget.thresholds)  # the rest of it pays for thresholds
         raise RhoExceededError(
             f"Run {key!r} asks for epsilon = {budget.epsilon}, delta = {budget.delta}, which is rho = "
             f"{float(asked):.6g}; account {name!r} has rho = {float(left):.6g} left of "
             f"{float(rho_of(account)):.6g}. At the account's delta = {delta} that is epsilon = "
-            f"{at_least(accounting.epsilon(asked, delta), 6)} asked and "
-            f"{at_most(affordable_epsilon(left, delta, accounting), 6)} "
+            f"{at_least(accounting.epsilon(asked, converted), 6)} asked and "
+            f"{at_most(affordable_epsilon(left, converted, accounting), 6)} "
             f"left. Nothing was spent, read or released. {advice}",
             asked=asked,
             left=left,
@@ -205,7 +206,10 @@ def _require_thresholds(account: Row, spent: Fraction, request: RunRequest) -> N
     largest = whole - spent if releases is None else min(whole - spent, whole / int(releases))
     if asked <= largest:
         return
-    said = f"Run {request.key!r} learns private values at delta = {float(asked):.3g}, and account {account['dataset']!r} "
+    said = (
+        f"Run {request.key!r} learns private values at delta = {at_least(float(asked), 3)}, and account "
+        f"{account['dataset']!r} "
+    )
     if not whole:
         said += (
             "was opened without a part of its delta for them (ledger open --thresholds-delta), which has to be fixed before "
@@ -213,7 +217,8 @@ def _require_thresholds(account: Row, spent: Fraction, request: RunRequest) -> N
         )
     else:
         said += (
-            f"has delta = {float(max(largest, Fraction(0))):.3g} for those of this run, of {float(whole):.3g} in all. "
+            f"has delta = {at_most(float(max(largest, Fraction(0))), 3)} for those of this run, of "
+            f"{declared(float(whole))} in all. "
             "Nothing was spent, read or released. Lower the delta of private values, or declare the values."
         )
     raise BudgetExceededError(said, field="privacy.delta")

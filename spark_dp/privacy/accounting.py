@@ -115,7 +115,10 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Returns an epsilon with gaussian_delta(mu, epsilon) <= delta, to 1e-12 of the smallest."""
+    """Returns an epsilon with gaussian_delta(mu, epsilon) <= delta, to 1e-12 of the smallest.
+
+    One of few digits, where one that near will do: what was declared is then not said to be a hair more.
+    """
     _require(mu >= 0 and 0 < delta < 1, f"mu = {mu}, delta = {delta}")
     if gaussian_delta(mu, 0.0) <= delta:
         return 0.0
@@ -125,7 +128,8 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     low = 0.0
     while high - low > 1e-13 * high and low < (middle := (low + high) / 2) < high:
         low, high = (low, middle) if gaussian_delta(mu, middle) <= delta else (middle, high)
-    return high
+    short = float(f"{high:.12g}")
+    return short if short < high and gaussian_delta(mu, short) <= delta else high
 
 
 def gaussian_mu(epsilon: float, delta: float) -> float:
