@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import Any
+
+from spark_dp.privacy.stated import percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ _COLUMNS = (
 
 def cells(finding: Finding) -> tuple[str, ...]:
     """Returns one line of the table."""
-    mu = "–" if finding.claimed_mu is None else f"{finding.claimed_mu:.3f}"
+    mu = "–" if finding.claimed_mu is None else _claimed(finding.claimed_mu)
     proved = "–" if finding.proved_mu is None else _below(finding.proved_mu)
     return (
         finding.what,
@@ -84,12 +86,17 @@ def cells(finding: Finding) -> tuple[str, ...]:
         f"{finding.heaviest:.6g} rows",
         mu,
         proved,
-        f"{finding.claimed_epsilon:.3f}",
+        _claimed(finding.claimed_epsilon),
         _below(finding.proved_epsilon),
         f"{finding.delta:g}",
         f"{finding.trials:,}",
         "holds" if finding.holds else "BROKEN",
     )
+
+
+def _claimed(value: float) -> str:
+    """Writes a claim, rounded up: less is not claimed. What floats add to a round number is not shown."""
+    return f"{ceil(round(1000 * value, 6)) / 1000:.3f}"
 
 
 def _below(proved: float) -> str:
@@ -104,7 +111,7 @@ def lines(findings: Sequence[Finding], *, confidence: float) -> Iterator[str]:
     for row in table:
         yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
     yield ""
-    yield f"Each line's limits hold with a confidence of {confidence:.4%}. Only generated tables were read."
+    yield f"Each line's limits hold with a confidence of {percent(confidence, 6)}. Only generated tables were read."
 
 
 def markdown(findings: Sequence[Finding]) -> str:

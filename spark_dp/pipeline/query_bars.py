@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_dp.graphical.uncertainty import Basis, ErrorBars
+from spark_dp.privacy.stated import percent
 
 Cells = NDArray[np.float64]
 
@@ -55,17 +57,17 @@ class AnswerBars:
 
     def heading(self) -> str:
         """What stands above the intervals; nothing where there is none."""
-        return "" if self.low is None else f"  {f'{_percent(self.whole.confidence)} interval':>23}"
+        return "" if self.low is None else f"  {f'{percent(self.whole.confidence, 6)} interval':>23}"
 
     def interval(self, place: int) -> str:
-        """One cell's interval, as a table shows it."""
+        """One cell's interval, as a table shows it: whole numbers around all of it."""
         if self.low is None or self.high is None:
             return ""
-        return f"  {self.low[place]:10,.0f} – {self.high[place]:10,.0f}"
+        return f"  {math.floor(self.low[place]):10,} – {math.ceil(self.high[place]):10,}"
 
     def lines(self) -> Iterator[str]:
         """Says what the intervals are, and how far the whole marginal may be off."""
-        bars, sure = self.whole, _percent(self.whole.confidence)
+        bars, sure = self.whole, percent(self.whole.confidence, 6)
         if bars.basis is Basis.MEASURED:
             yield (
                 f"Each interval holds the bounded table's count with probability {sure}: noisy counts ± "
@@ -89,7 +91,7 @@ class AnswerBars:
         )
         yield (
             f"The model is expected to have {_share(bars.expected_tvd)} of the rows in a wrong cell, and has at most "
-            f"{_share(bars.bound_tvd)} with probability {sure} (total variation){of}."
+            f"{_share_above(bars.bound_tvd)} with probability {sure} (total variation){of}."
         )
 
 
@@ -97,5 +99,5 @@ def _share(part: float | None) -> str:
     return "?" if part is None else f"{part:.2%}"
 
 
-def _percent(confidence: float) -> str:
-    return f"{100 * confidence:.6g} %"
+def _share_above(part: float | None) -> str:
+    return "?" if part is None else f"{math.ceil(round(1e4 * part, 6)) / 1e4:.2%}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from spark_dp.audit.findings import Finding, lines
+from spark_dp.audit.findings import Finding, cells, lines
 
 FINDING = Finding(
     what="measuring",
@@ -23,6 +23,13 @@ FINDING = Finding(
     trials=40_000,
     heaviest=2.999,
 )
+
+
+def test_a_limit_is_not_shown_above_what_was_proved_nor_a_claim_below_what_is_made():
+    close = replace(FINDING, claimed_epsilon=4.37718, proved_mu=0.9397, proved_epsilon=1.9996)
+    shown = cells(close)
+    assert shown[6:10] == ("1.000", "0.939", "4.378", "1.999")
+    assert cells(replace(close, claimed_mu=1.0000000000000002))[6] == "1.000"
 
 
 def test_a_finding_within_its_claim_holds():
