@@ -261,7 +261,7 @@ def generate(run: Run) -> dict[str, Any]:
     )
     remember_manifest(run, manifest)
     try:
-        publish(output, manifest)  # the old table or the new one, nothing between
+        written = publish(output, manifest)  # the old table or the new one, nothing between
     except OutputExistsError:
         published = by_another_driver(run, digest)
         if published is None:
@@ -269,7 +269,8 @@ def generate(run: Run) -> dict[str, Any]:
         run.progress.say("another driver of this run was quicker: its output of this model and seed is there")
         recover(output)
         return published
-    return dict(json.loads(manifest))
+    remember_manifest(run, written)
+    return dict(json.loads(written))
 
 
 def report(run: Run) -> str:

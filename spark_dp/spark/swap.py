@@ -75,23 +75,26 @@ class Swap:
         journal = {"leaves": leaves, "manifest": manifest.decode()}
         self._staging_folder().write(JOURNAL, json.dumps(journal, indent=1).encode())
 
-    def finish_partitions(self) -> bool:
+    def finish_partitions(self) -> bytes | None:
         """Does what the journal says and was not done yet.
 
         Returns:
-            Whether there was a journal.
+            The manifest that it wrote: the journal's, with the runs that have written here since it was made
+            (`with_runs_of`); None where there was no journal.
         """
         content = self._staging_folder().read(JOURNAL)
         if content is None:
-            return False
+            return None
         journal = json.loads(content)
         for leaf, name in journal["leaves"].items():
             self._partition(leaf, name)
-        Folder(self.filesystem, self.final, self.final).write(MANIFEST, journal["manifest"].encode())
+        final = Folder(self.filesystem, self.final, self.final)
+        manifest = with_runs_of(journal["manifest"].encode(), final.read(MANIFEST))
+        final.write(MANIFEST, manifest)
         if exists(self.filesystem, self.previous):
             self.filesystem.delete_dir(self.previous)
         self.discard()
-        return True
+        return manifest
 
     def discard(self) -> None:
         """Deletes the staging folder so that whoever looks finds it whole, or marked as nobody's, or not at all."""
@@ -114,6 +117,32 @@ class Swap:
 
     def _staging_folder(self) -> Folder:
         return Folder(self.filesystem, self.staging, self.staging)
+
+
+def with_runs_of(manifest: bytes, there: bytes | None) -> bytes:
+    """Returns a manifest that also names the runs of the one that is there: their partitions stay, and their cost adds up.
+
+    Runs may write partitions of one table at the same time, each with a manifest that it made before the others ended.
+    What is no manifest names no run.
+    """
+    new, stated = _stated_by(manifest), _stated_by(there)
+    named = {run["run_id"] for run in new}
+    missing = [run for run in stated if run["run_id"] not in named]
+    if not new or not missing:
+        return manifest
+    facts = json.loads(manifest)
+    facts["earlier_runs"] = [*facts["earlier_runs"], *missing]
+    return json.dumps(facts, indent=1, sort_keys=True).encode()
+
+
+def _stated_by(manifest: bytes | None) -> list[dict[str, Any]]:
+    """The statements of all runs that a manifest names, its own last; none where it cannot be read."""
+    try:
+        facts = json.loads(manifest or b"null")
+        runs = [*facts["earlier_runs"], facts["privacy"]]
+        return [run for run in runs if isinstance(run["run_id"], str)]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def exchange(filesystem: fs.FileSystem, one: str, other: str) -> bool:

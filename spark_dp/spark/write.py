@@ -225,7 +225,7 @@ def _blamed_on_another_driver(output: Output) -> Iterator[None]:
         raise failure from None
 
 
-def publish(output: Output, manifest: bytes) -> None:
+def publish(output: Output, manifest: bytes) -> bytes:
     """Puts the manifest into what was written, and what was written into its place.
 
     Guarantees: at every moment the output is the old table, whole, or the new one, whole, where the system can
@@ -233,13 +233,16 @@ def publish(output: Output, manifest: bytes) -> None:
     `overwrite_partitions` does so with one partition after the other, and writes the manifest last. What a crash
     left is mended by `recover`.
 
+    Returns:
+        The manifest that was written: where partitions are overwritten, it names the runs that wrote others meanwhile.
+
     Raises:
         OutputExistsError: another table has come meanwhile, and the mode is `error`.
         TransientError: the file system failed, or another driver of the run has taken over.
     """
     if output.is_object_store:
         output.folder.write(MANIFEST, manifest)
-        return
+        return manifest
     _require_allowed(output)  # once more: another table may have come meanwhile
     swap = output.swap
     with _told(output):
@@ -248,8 +251,7 @@ def publish(output: Output, manifest: bytes) -> None:
         if output.mode is OutputMode.OVERWRITE_PARTITIONS and exists(swap.filesystem, swap.final):
             swap.begin_partitions(manifest)
             _require_there(output, swap)
-            swap.finish_partitions()
-            return
+            return swap.finish_partitions() or manifest
         try:
             Folder.open(output.staging).write(MANIFEST, manifest)
         finally:
@@ -257,6 +259,7 @@ def publish(output: Output, manifest: bytes) -> None:
                 output, swap
             )  # says why it could not be written, where another driver took it away
         swap.table()
+    return manifest
 
 
 def recover(output: Output) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from pyarrow import fs
-from writing import FIRST, NEW, OLD, SECOND, beside, content, output, put, rows_of
+from writing import AFTER_OLD, FIRST, NEW, OLD, SECOND, beside, content, output, put, rows_of
 
 from spark_dp.errors import (
     ConfigurationError,
@@ -52,7 +52,7 @@ def test_only_the_partitions_that_were_made_are_replaced(spark, path):
     put(spark, output(path, "overwrite_partitions", ["k"]), FIRST)
     put(spark, output(path, "overwrite_partitions", ["k"]), SECOND, NEW)
     assert content(spark, path) == [("a", 1), ("b", 9), ("c", 8)]
-    assert output(path).manifest() == NEW
+    assert output(path).manifest() == AFTER_OLD
     assert beside(path) == ["out"]
 
 

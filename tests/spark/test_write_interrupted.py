@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from writing import FIRST, NEW, OLD, SECOND, beside, content, output, put, rows_of
+from writing import AFTER_OLD, FIRST, NEW, OLD, SECOND, beside, content, output, put, rows_of
 
 from spark_dp.errors import TransientError
 from spark_dp.spark.write import Output, OutputMode, publish, recover, write_rows
@@ -71,7 +71,7 @@ def test_a_crash_while_partitions_are_replaced_by_renames_is_mended_by_whoever_c
     recover(output(path, mode, by))
     if len(steps) == crash:
         assert content(spark, path) == [("a", 1), ("b", 9), ("c", 8)]
-        assert output(path).manifest() == NEW
+        assert output(path).manifest() == AFTER_OLD
     assert beside(path) == ["out"]
 
 

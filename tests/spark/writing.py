@@ -1,5 +1,6 @@
 """Outputs of a few rows: made, read back, and what lies beside them."""
 
+import json
 from pathlib import Path
 
 from spark_dp.spark.write import Output, OutputMode, publish, require_writable, write_rows
@@ -8,6 +9,11 @@ OLD, NEW = (
     b'{"made": "%s", "privacy": {"run_id": "%s", "promise": "p"}, "earlier_runs": []}' % (when, when)
     for when in (b"before", b"now")
 )
+
+AFTER_OLD = json.dumps(
+    {**json.loads(NEW), "earlier_runs": [json.loads(OLD)["privacy"]]}, indent=1, sort_keys=True
+).encode()
+"""NEW where partitions of OLD stay."""
 
 FIRST, SECOND = [("a", 1), ("b", 2), ("b", 3)], [("b", 9), ("c", 8)]
 
