@@ -13,6 +13,7 @@ from spark_dp.spark.session import is_connect
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 _NOT_ROW_WISE = re.compile(
     r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|monotonically_increasing_id|spark_partition_id|"
@@ -26,6 +27,7 @@ _SPECIAL_TIME = re.compile(
     r"['\"][\s\x00-\x20]*((now|today|yesterday|tomorrow|epoch)\b|T?\d{1,2}:)[^'\"]*['\"]", re.IGNORECASE
 )
 """A moment of the clock: a name of one, or a time without a date, which Spark takes for one of today."""
+_TIME_OF_DAY = re.compile(r"(?<!\w)time\(")
 _COMMENT = re.compile(r"--|/\*")
 _SUBSTITUTED = re.compile(r"\$\{")
 """Before Spark parses a text it puts a setting of the session in its place, an unset one as nothing: `ra${x}nd()`."""
@@ -53,7 +55,7 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     if said is not None:
         raise _refused(said)
     if is_connect(rows.sparkSession):
-        _require_known(condition, rows.columns)
+        _require_known(condition, without_times_of_day(rows.schema))
     try:
         with nothing_logged():
             kept = rows.where(condition)
@@ -69,6 +71,11 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     if beyond is not None:
         raise _refused(beyond)
     return kept
+
+
+def without_times_of_day(schema: StructType) -> list[str]:
+    """Returns the names of all columns but those of type TIME: a cast makes it a timestamp of today, which no plan shows."""
+    return [field.name for field in schema.fields if not _TIME_OF_DAY.search(field.dataType.simpleString())]
 
 
 def words_beyond_a_row(condition: str) -> str | None:

@@ -2,6 +2,7 @@
 
 Spark takes `now` for a moment, as late as it optimises, and a time without a date for one of the day on which it is read:
 as a text, an element of an array, or a field of JSON. So every text beneath what makes a time is looked at, wherever it is.
+Nor has a value of the type TIME, which newer releases have, a date: what is cast from it to a date or timestamp is of today.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 _CLOCK = re.compile(r"[\s\x00-\x20]*(now|today|yesterday|tomorrow|epoch)\b", re.IGNORECASE)
 _NO_DATE = re.compile(r"(?<![\d:+-])(?<!-\d\d[ T])(?<!-\d[ T])\d{1,2}:|(?<!\w)T\d", re.IGNORECASE)
 """A time with no date before it, which is no zone's distance from Greenwich either."""
-_TIMES = frozenset({"date", "timestamp", "timestamp_ntz", "time"})
+_DATED = frozenset({"date", "timestamp", "timestamp_ntz", "timestamp_ltz"})
+_TIMES = _DATED | {"time"}
 _TEXTS = frozenset({"string", "char", "varchar", "variant"})
 _HOLDS_ONLY = re.compile(r"Alias|NamedLambdaVariable|LambdaFunction|Create(Array|Map|NamedStruct)")
 """What has texts in it, and changes none."""
@@ -59,9 +61,10 @@ class _Piece:
 def may_read_the_clock(expression: Any) -> bool:
     """Returns whether a date or time within the expression is made of a constant text that may name a moment of the clock.
 
-    Refused are, beneath what is or contains a date or time: a constant text that is put together by a function; a
-    constant that is parsed from JSON, CSV or XML; and a text that begins as a moment's name does or has a time without a
-    date. A text that a column has part in is that row's own, but for the constants in it.
+    Refused are casts of a TIME to a date or timestamp; and, beneath what is or contains a date or time: a constant text
+    that is put together by a function; a constant that is parsed from JSON, CSV or XML; and a text that begins as a
+    moment's name does or has a time without a date. A text that a column has part in is that row's own, but for the
+    constants in it.
 
     Args:
         expression: analysed, of classic Spark.
@@ -70,6 +73,8 @@ def may_read_the_clock(expression: Any) -> bool:
 
 
 def _of_clock(made: _Piece) -> bool:
+    if made.kind == "Cast" and made.types & _DATED and any("time" in part.types for part in made.pieces):
+        return True
     if made.constant and _PARSED.fullmatch(made.kind):
         return True
     beneath = (piece for part in made.pieces for piece in part.all())

@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.errors import AnalysisException
 
 from spark_dp.errors import ConfigurationError, InputError
 from spark_dp.pipeline.init_types import read_catalog_types
@@ -197,6 +198,39 @@ def test_a_variant_of_a_constant_text_makes_no_time(rows):
             filter_rows(rows, f"wall > variant_get(parse_json({text}), '$', 'timestamp')")
     kept = filter_rows(rows, "variant_get(parse_json(concat('\"', day, '\"')), '$', 'date') = day")
     assert kept.count() == 1
+
+
+@pytest.fixture
+def times_of_day(spark):
+    """The type TIME, which Spark 4.1 has and leaves switched off."""
+    setting = "spark.sql.timeType.enabled"
+    spark.conf.set(setting, "true")
+    try:
+        try:
+            _ = spark.sql("SELECT cast(make_time(1, 2, 3) AS timestamp_ntz)").schema
+        except AnalysisException:
+            pytest.skip("this Spark casts no TIME to a timestamp")
+        yield
+    finally:
+        spark.conf.unset(setting)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "cast(make_time(n, 30, 0) AS timestamp_ntz) > wall",
+        "cast(make_time(12, 30, 0) AS timestamp) > wall",
+        "try_cast(cast(name AS time) AS timestamp_ntz) > wall",
+        "array_contains(cast(array(make_time(n, 30, 0)) AS array<timestamp_ntz>), wall)",
+    ],
+)
+@pytest.mark.usefixtures("times_of_day")
+def test_a_time_of_day_that_spark_takes_for_one_of_today_is_refused(spark, condition):
+    rows = spark.sql("SELECT 1 AS n, '12:30' AS name, TIMESTAMP_NTZ'2024-01-01 00:00:00' AS wall")
+    assert rows.where(condition).schema  # Spark takes it
+    with pytest.raises(ConfigurationError, match="moment of the clock"):
+        filter_rows(rows, condition)
+    assert filter_rows(rows, "make_time(n, 30, 0) < make_time(13, 0, 0)").count() == 1
 
 
 def test_no_plan_with_a_hidden_column_or_with_chance_that_hides_passes_whatever_its_text_is(spark, tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_dp.spark.filter_words import FUNCTIONS, unknown_piece
+from spark_dp.spark.filters import without_times_of_day
 
 COLUMNS = ["x", "name", "day", "wall", "r", "select", "from", "t", "rand", "user", "_pos", "a b"]
 
@@ -108,3 +109,19 @@ def test_what_passes_has_no_comment_no_setting_and_no_other_quotes(condition):
         outside = "".join(condition.split("'")[::2])
         assert not any(mark in outside for mark in ("--", "/*", "${", '"', "\\", "|>", "->", "::"))
         assert condition.count("'") % 2 == 0
+
+
+def test_a_column_of_times_of_day_is_none_of_the_columns_that_a_filter_may_have():
+    from pyspark.sql import types as T
+
+    if not hasattr(T, "TimeType"):
+        pytest.skip("times of day are of Spark 4.1")
+    schema = T.StructType(
+        [
+            T.StructField("name", T.StringType()),
+            T.StructField("at", T.TimeType()),
+            T.StructField("many", T.ArrayType(T.TimeType(3))),
+            T.StructField("wall", T.TimestampNTZType()),
+        ]
+    )
+    assert without_times_of_day(schema) == ["name", "wall"]
