@@ -122,6 +122,7 @@ def released_page(
         relations=relations,
         matrix=_matrix(schema, model, relations),
         fitted=fitted,
+        gap=at_least(fitted["gap"], 3),
         manifest=manifest,
         rules=schema.rules(),
         columns=[_column(column, measurements, model) for column in schema.columns],

@@ -106,7 +106,7 @@ def _model_lines(fitted: Mapping[str, Any]) -> list[str]:
     return [
         f"relations kept: {'; '.join(pairs) if pairs else 'none, the columns are independent'}",
         f"{state}: misfit to the noisy counts {fitted['loss']:,.1f} (noise alone would give the true table about "
-        f"{fitted['noise_floor']:,.1f}), proved to be within {fitted['gap']:.3g} of the least possible",
+        f"{fitted['noise_floor']:,.1f}), proved to be within {at_least(fitted['gap'], 3)} of the least possible",
         f"estimated total, each unit bounded: {fitted['total']:,.0f} rows",
     ]
 

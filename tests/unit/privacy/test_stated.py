@@ -15,7 +15,7 @@ from spark_dp.pages.released import _others
 from spark_dp.pipeline.describe import account_lines
 from spark_dp.pipeline.describe_ledger import promise_lines, share_and_input_lines
 from spark_dp.pipeline.plan_warnings import _times
-from spark_dp.pipeline.report import accounting_lines
+from spark_dp.pipeline.report import _model_lines, accounting_lines
 from spark_dp.privacy.accounting import gaussian_delta, mu_of_rho
 from spark_dp.privacy.budget import PrivacyBudget, RhoExceededError
 from spark_dp.privacy.composition import Accounting
@@ -126,3 +126,8 @@ def test_a_run_over_the_account_is_not_said_to_ask_for_less_than_it_does(tmp_pat
 @pytest.mark.parametrize("epsilon, said", [(9.0, "8,104"), (21.0, "2e+09")])
 def test_a_warning_makes_no_factor_smaller_than_it_is(epsilon, said):
     assert _times(epsilon) == said
+
+
+def test_a_fit_is_said_to_be_no_closer_to_the_least_possible_than_was_proved():
+    fitted = {"cliques": [], "converged": True, "loss": 1.0, "noise_floor": 1.0, "gap": 0.01234, "total": 9.0}
+    assert "within 0.0124 of the least possible" in " ".join(_model_lines(fitted))
