@@ -207,8 +207,8 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
     require_columns(rows, schema, unit.columns, partitions)
     # Ids as they are stored, before any column is parsed: two spellings of a number are two units.
     ids = {f"__id{i}": name for i, name in enumerate(unit.columns)}
-    for alias, name in ids.items():
-        rows = rows.withColumn(alias, rows[quoted(name)])
+    # All at once: none of them may be read from another of them.
+    rows = rows.withColumns({alias: rows[quoted(name)] for alias, name in ids.items()})
     rows = declared_columns(rows, schema, partitions)
     rows = rows.select(*[quoted(name) for name in schema.names], *ids)
     return OpenedInput(session, config, rows, tuple(ids), snapshot or snapshot_rows(rows), by_path)

@@ -93,14 +93,23 @@ def place_of(text: str) -> str:
     """Returns what a user wrote as a place: `table:NAME` for a catalog's table, or a path.
 
     Raises:
-        ConfigurationError: it is empty.
+        ConfigurationError: it is empty, or a table's name without its catalog and schema, which is no run's.
     """
     if not text.strip() or text.strip() == TABLE:
         raise ConfigurationError(
             f"INPUT is {text!r}. {NOTHING} Write a path as in input.path, or table:CATALOG.SCHEMA.NAME.",
             field="input",
         )
-    return place_of_table(text[len(TABLE) :]) if text.startswith(TABLE) else place_of_path(text)
+    if not text.startswith(TABLE):
+        return place_of_path(text)
+    name = text[len(TABLE) :]
+    if path_in_a_format(name) is None and len(parts_of_table(name)) < 3:
+        raise ConfigurationError(
+            f"INPUT {text!r} does not name its catalog and schema, and a run is bound to the full name: nothing would be "
+            f"kept apart. {NOTHING} Write table:CATALOG.SCHEMA.NAME, such as table:spark_catalog.default.visits.",
+            field="input",
+        )
+    return place_of_table(name)
 
 
 def overlap(one: str, other: str) -> bool:

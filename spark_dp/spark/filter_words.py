@@ -79,6 +79,10 @@ def unknown_piece(condition: str, columns: Collection[str]) -> str | None:
     return None
 
 
+_HOUR = re.compile(r"'[\s\x00-\x20\x7f]*T\d", re.IGNORECASE)
+"""An hour of today, where it is compared with a timestamp."""
+
+
 def _judged(kind: str, piece: str, before: str, own: Collection[str], *, opens: bool) -> tuple[bool, bool]:
     """Returns whether a piece is known where it stands, and whether it is a column."""
     word, earlier = piece.lower(), before.lower()
@@ -86,6 +90,8 @@ def _judged(kind: str, piece: str, before: str, own: Collection[str], *, opens: 
         # A minus may follow at once, as in `x =-1`; two of them are a comment.
         return word in _OPERATORS or (word[:-1] in _OPERATORS - {"-"} and word[-1] == "-"), False
     if kind == "text":
+        if _HOUR.match(piece):
+            return False, False
         is_typed = earlier in _TIMES and re.match(r"'[+-]?\d{4,7}-\d", piece) is not None
         return is_typed or earlier in KEYWORDS or earlier[-1:] in {"", *"(,[<>=+-*/%"}, False
     if kind not in {"word", "name"}:

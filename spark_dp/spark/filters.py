@@ -24,7 +24,7 @@ _NOT_ROW_WISE = re.compile(
     re.IGNORECASE,
 )
 _SPECIAL_TIME = re.compile(
-    r"['\"][\s\x00-\x20]*((now|today|yesterday|tomorrow|epoch)\b|T?\d{1,2}:)[^'\"]*['\"]", re.IGNORECASE
+    r"['\"][\s\x00-\x20\x7f]*((now|today|yesterday|tomorrow|epoch)\b|T?\d{1,2}:)[^'\"]*['\"]", re.IGNORECASE
 )
 """A moment of the clock: a name of one, or a time without a date, which Spark takes for one of today."""
 _TIME_OF_DAY = re.compile(r"(?<!\w)time\(")

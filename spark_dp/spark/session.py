@@ -39,6 +39,8 @@ REQUIRED = {
     # A file that cannot be read is an error, never rows that are left out without a word.
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
+    # All files' types are compared, and not those of the summaries that some writers leave.
+    "spark.sql.parquet.respectSummaryFiles": "false",
 }
 """Settings of the running session that encoding relies on."""
 

@@ -30,6 +30,10 @@ _TYPES_ARE_STATED = re.compile(
 )
 """A table's name that is no files at all, or files of a format that states its types."""
 _LEAVING_OUT = ("ignorecorruptfiles", "ignoremissingfiles")
+_ONE_FILE_FOR_ALL = ("parquet", "orc")
+"""Formats of which Spark takes the first file's types for all files, unless it is told to compare them."""
+_FILES_AS_A_TABLE = re.compile(r"`?(parquet|orc)`?\s*\.\s*`([^`]+)`", re.IGNORECASE)
+_NOT_ALIKE = re.compile(r"CANNOT_MERGE|failed merging schema|failed to merge", re.IGNORECASE)
 _SELF_DESCRIBING = ("parquet", "orc", "avro", "delta", "iceberg", "hudi")
 _UNIT_TYPES = re.compile(r"string|tinyint|smallint|int|bigint|binary|decimal\(\d+,0\)|(var)?char\(\d+\)")
 
@@ -45,11 +49,13 @@ def read_table(
     """Opens the table; no row is read yet.
 
     Only formats that state their types are read: of CSV and JSON Spark infers the types from all rows, so that one
-    unit's row would decide how the others' are grouped and compared.
+    unit's row would decide how the others' are grouped and compared. The types of all Parquet and ORC files are compared:
+    Spark would take the first file's for all, and cut larger numbers of the others to 16 bits where it holds small ones.
 
     Raises:
         ConfigurationError: the format does not state its types, or an option leaves out what cannot be read.
-        InputError: the table is not there, or is not of this format; or it names files that do not state their types.
+        InputError: the table is not there, or is not of this format; or it names files that do not state their types, or do
+            not agree on them.
     """
     leaving_out = [key for key in options or {} if key.lower() in _LEAVING_OUT]
     if leaving_out:
@@ -71,15 +77,28 @@ def read_table(
         )
     reader = session.read.format(format).options(**dict(options or {}))
     source = f"input.table {table!r}" if table else f"input.path {path!r}"
+    as_files = _FILES_AS_A_TABLE.fullmatch(table.strip()) if table else None
     try:
-        if table:
+        if as_files:
+            opened = reader.format(as_files[1].lower()).option("mergeSchema", "true").load(as_files[2])
+            _ = opened.schema
+        elif table:
             with stating_its_types(session, table):
                 opened = reader.table(table)
                 _ = opened.schema
         else:
+            if format.lower() in _ONE_FILE_FOR_ALL:
+                reader = reader.option("mergeSchema", "true")
             opened = reader.load(path)
             _ = opened.schema
     except Exception as error:
+        if _NOT_ALIKE.search(str(error)):
+            raise InputError(
+                f"The files of {source} do not store the same columns in the same types. Spark would take those of the "
+                "first file for all: larger numbers of the others would be cut, and the file with one unit's rows would "
+                "decide how the others' are read. Nothing was spent. Write all files with the same types, as Spark does.",
+                field="input.table" if table else "input.path",
+            ) from None
         wanted = (
             "a name of a catalog: input.path names files" if table else f"of format {format!r} (input.format)"
         )
@@ -157,6 +176,12 @@ def require_columns(
                 field=f"{field}.type",
             )
     for name in unit:
+        if name.startswith("__"):
+            raise ConfigurationError(
+                f"The unit's column {name!r} begins with two underscores, which are kept for columns of spark-dp's own. "
+                "Nothing was spent. Rename it when the table is written.",
+                field="privacy.unit.column",
+            )
         found = _require_present(name, have, "privacy.unit.column")
         if not _UNIT_TYPES.fullmatch(found.simpleString()):
             raise InputError(

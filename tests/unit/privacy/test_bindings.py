@@ -33,8 +33,8 @@ def two(desk: Desk) -> Desk:
         ("table:Cat.Db.T", "table:`cat`.db.t"),
         ("table:parquet.`/data/a`", "/data/a"),
         ("table:`Parquet` . `/data/a`", "/data/a"),
-        ("table:hospital.`visits`", "table:hospital.visits"),
-        ("table:`hospital` . `Visits`", "table:hospital.visits"),
+        ("table:main.hospital.`visits`", "table:main.hospital.visits"),
+        ("table:main.`hospital` . `Visits`", "table:main.hospital.visits"),
     ],
 )
 def test_one_place_has_one_name(one, other):
@@ -91,8 +91,8 @@ def test_symbolic_links_are_followed(tmp_path):
     assert place_of_path(f"file://{tmp_path}/link/day") == place_of_path(str(tmp_path / "real" / "day"))
 
 
-@pytest.mark.parametrize("text", ["", "  ", "table:"])
-def test_an_empty_place_is_refused(text):
+@pytest.mark.parametrize("text", ["", "  ", "table:", "table:visits", "table:hospital.visits"])
+def test_an_empty_place_and_a_table_without_its_catalog_are_refused(text):
     with pytest.raises(ConfigurationError, match="INPUT"):
         place_of(text)
 

@@ -54,6 +54,8 @@ UNKNOWN = [
     "user = name",
     "wall > TIMESTAMP '12:30'",
     "wall > TIMESTAMP 'T12'",
+    "wall > 'T12'",
+    "wall > '\x7ft12'",
     "day < current_date",
     "day < current_date()",
     "current_user = name",
