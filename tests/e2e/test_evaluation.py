@@ -120,8 +120,11 @@ def test_numbers_are_those_of_the_values_in_range(made):
             assert have["mean"] == pytest.approx(values.mean())
             assert have["stddev"] == pytest.approx(values.std())
             for percent in (5, 25, 50, 75, 95):
-                expected = values.quantile(percent / 100, interpolation="lower")
-                assert have[f"p{percent}"] == pytest.approx(expected, abs=values.max() / 200)
+                # Spark's percentiles are of a rank near the one that is asked for: where values repeat, the next one up or down.
+                least = values.quantile((percent - 0.5) / 100, interpolation="lower")
+                most = values.quantile((percent + 0.5) / 100, interpolation="higher")
+                slack = values.max() / 200
+                assert least - slack <= have[f"p{percent}"] <= most + slack
 
 
 def test_the_evaluation_is_in_internal_and_nothing_of_it_elsewhere(tmp_path, spark):

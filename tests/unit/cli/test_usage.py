@@ -149,6 +149,11 @@ def interrupted(child):
     return child.communicate()
 
 
+def _hear_ctrl_c():
+    """A shell's background jobs are started deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_is_told_in_a_sentence(tmp_path):
     fifo = tmp_path / "waits.yaml"
     os.mkfifo(fifo)
@@ -158,6 +163,7 @@ def test_ctrl_c_is_told_in_a_sentence(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        preexec_fn=_hear_ctrl_c,
     )
     with fifo.open("w"):  # returns when the command has begun to read
         time.sleep(0.2)
