@@ -120,7 +120,7 @@ def test_numbers_are_those_of_the_values_in_range(made):
             assert have["mean"] == pytest.approx(values.mean())
             assert have["stddev"] == pytest.approx(values.std())
             for percent in (5, 25, 50, 75, 95):
-                # Spark's percentiles are of a rank near the one that is asked for: where values repeat, the next one up or down.
+                # Spark's percentiles are of a rank near the one asked for: where values repeat, the next up or down.
                 least = values.quantile((percent - 0.5) / 100, interpolation="lower")
                 most = values.quantile((percent + 0.5) / 100, interpolation="higher")
                 slack = values.max() / 200
