@@ -198,7 +198,12 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
     snapshot = snapshot_files(session, str(source.path)) if by_path else None
     if table is None:
         table = read_table(
-            session, path=source.path, table=source.table, format=source.format, options=source.options
+            session,
+            path=source.path,
+            table=source.table,
+            format=source.format,
+            options=source.options,
+            files=[name for name, _, _ in snapshot.files] if snapshot else (),
         )
     if not by_path:
         _require_ids_as_stored(table, unit.columns)

@@ -86,6 +86,15 @@ def kind_of(error: Exception) -> str:
     return condition_of(error) or type(error).__name__
 
 
+def files_at_fault(error: Exception, files: Sequence[str] = ()) -> list[str]:
+    """Returns the files that a failure names, without the values of their partitions.
+
+    Args:
+        files: of the input, of which those are taken whose names its text has where Spark names none itself.
+    """
+    return _file_at_fault(error) or [redact_path(f) for f in files if f.rsplit("/", 1)[-1] in str(error)]
+
+
 def _file_at_fault(error: Exception) -> list[str]:
     for thrown in _thrown(error):
         if str(_ask(thrown, "getCondition") or "").startswith(("FAILED_READ_FILE", "CANNOT_READ_FILE")):
@@ -114,7 +123,7 @@ def _translate(error: Exception, doing: str, field: str, files: Sequence[str]) -
     said = str(error)
     condition = condition_of(error)
     named = f"{type(error).__name__} {condition}" if condition else type(error).__name__
-    touched = _file_at_fault(error) or [redact_path(f) for f in files if f.rsplit("/", 1)[-1] in said]
+    touched = files_at_fault(error, files)
     reads_input = field.partition(".")[0] == "input"
     if reads_input and _CORRUPT.search(said):
         which = f"the file {touched[0]}" if touched else "a file of the input"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spark_dp.errors import ConfigurationError, InputError, nearest
 from spark_dp.schema.table import TableSchema
 from spark_dp.schema.types import StorageType
-from spark_dp.spark.failures import kind_of
+from spark_dp.spark.failures import files_at_fault, kind_of
 from spark_dp.spark.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -45,12 +45,16 @@ def read_table(
     table: str | None = None,
     format: str = "parquet",  # noqa: A002  the setting's name
     options: Mapping[str, str] | None = None,
+    files: Sequence[str] = (),
 ) -> DataFrame:
     """Opens the table; no row is read yet.
 
     Only formats that state their types are read: of CSV and JSON Spark infers the types from all rows, so that one
     unit's row would decide how the others' are grouped and compared. The types of all Parquet and ORC files are compared:
     Spark would take the first file's for all, and cut larger numbers of the others to 16 bits where it holds small ones.
+
+    Args:
+        files: of the input, where they are known: one that cannot be read is named.
 
     Raises:
         ConfigurationError: the format does not state its types, or an option leaves out what cannot be read.
@@ -102,9 +106,10 @@ def read_table(
         wanted = (
             "a name of a catalog: input.path names files" if table else f"of format {format!r} (input.format)"
         )
+        broken = files_at_fault(error, files)
         raise InputError(
-            f"{source} could not be opened as {format} ({kind_of(error)}). Nothing was spent. Check that it is there, "
-            f"is not empty, may be read, and is {wanted}.",
+            f"{source} could not be opened as {format} ({kind_of(error)}){f' for the file {broken[0]}' if broken else ''}. "
+            f"Nothing was spent. Check that it is there, is not empty, may be read, and is {wanted}.",
             field="input.table" if table else "input.path",
         ) from None
     return opened
