@@ -91,5 +91,5 @@ ROWS = [
     Mistake(what="a filter that breaks on a value", code=65, says=("input.filter",), sets=("input.filter=cast(person as int) > 3",)),
     Mistake(what="a corrupt file", code=65, says=("part-1.parquet",), prepare=a_corrupt_file),
     Mistake(what="a truncated file", code=65, says=("input.path", "FOOTER"), prepare=a_truncated_file),
-    Mistake(what="files that disagree about a type", code=65, says=("part-1.parquet", "TYPE_MISMATCH"), prepare=files_that_disagree),
+    Mistake(what="files that disagree about a type", code=65, says=("input.path", "same types"), prepare=files_that_disagree),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -92,7 +93,18 @@ def wait_until_reserved(site: Site, process: subprocess.Popen[bytes]) -> None:
 
 
 def found_in(site: Site, *, events: bool = True) -> list[str]:
-    """Names the files outside of the input that hold the planted value."""
+    """Names the files outside of the input that hold the planted value.
+
+    Spark's engine, as it ends, still renames its event log: then all are looked at again.
+    """
+    for _ in range(20):
+        with contextlib.suppress(FileNotFoundError):
+            return _found_in(site, events=events)
+        time.sleep(0.5)
+    return _found_in(site, events=events)
+
+
+def _found_in(site: Site, *, events: bool) -> list[str]:
     left = [site.folder / "in"] + ([] if events else [site.folder / "events"])
     files = [p for p in site.folder.rglob("*") if p.is_file() and not any(p.is_relative_to(f) for f in left)]
     return [
