@@ -269,7 +269,8 @@ def generate(run: Run) -> dict[str, Any]:
         run.progress.say("another driver of this run was quicker: its output of this model and seed is there")
         recover(output)
         return published
-    remember_manifest(run, written)
+    if written != manifest:  # other runs wrote partitions meanwhile, and are named too
+        remember_manifest(run, written)
     return dict(json.loads(written))
 
 
