@@ -94,6 +94,16 @@ def test_what_is_not_spent_on_choosing_measures_the_edges():
     assert "mst/select-2" in charged
 
 
+def test_a_strong_dependence_of_rare_values_goes_before_a_weak_one_of_frequent_values():
+    domain = Domain(("a", "b", "c", "d"), (2, 2, 2, 2))
+    rare = np.repeat([0, 1], [9500, 500])  # b is a: a distance of .19 of the rows
+    common = np.tile([0, 0, 0, 0, 1, 1, 1, 1], 1250)
+    unlike = np.tile([0, 0, 0, 1, 1, 1, 1, 0], 1250)  # d is c for three in four: .5
+    weak = np.where(np.arange(10_000) % 16 < 8, unlike, np.tile([0, 1], 5000))  # for five in eight: .25
+    _, _, pairs = run(ArraySource(domain, np.stack([rare, rare, common, weak], axis=1)))
+    assert pairs[:2] == [("a", "b"), ("c", "d")]
+
+
 def test_pairs_that_do_not_fit_the_model_are_no_candidates():
     plan, _, pairs = run(ArraySource(DOMAIN, random_codes(DOMAIN, 20_000, 1)), max_cells=16 + 4 + 4)
     assert all(len(c) == 1 or DOMAIN.cells(c) == 16 for c in plan.countable)
