@@ -141,10 +141,10 @@ class RunConfig:
         }
 
     def _advised_by(self) -> dict[str, Any]:
-        """The sizes that mechanism auto goes by, which then decide what is measured."""
+        """The size that mechanism auto goes by, which then decides what is measured."""
         if self.mechanism.name != AUTO:
             return {}
-        return {"expected_rows": self.input.expected_rows or self.output.rows}
+        return {"expected_rows": self.input.expected_rows}
 
     def generate_settings(self) -> dict[str, Any]:
         """Returns all that defines, with the model, which rows are written, JSON-able and canonical."""

@@ -23,6 +23,7 @@ from spark_dp.pipeline.inputs import contribution_of
 from spark_dp.pipeline.plan_account import Standing, standing_of
 from spark_dp.pipeline.plan_accounting import accounting_facts, with_selections_of
 from spark_dp.pipeline.plan_constraints import constraint_warnings, zeros_of
+from spark_dp.pipeline.plan_limits import require_drawable
 from spark_dp.pipeline.plan_private import PrivateStep, private_notes, private_steps
 from spark_dp.pipeline.plan_resources import Memory, OutputSize, compared_bytes, passes_of, room_of
 from spark_dp.pipeline.plan_time import RunTime
@@ -285,6 +286,8 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         max_cells=model_cells,
         zeros=zeros,
     )
+    steps = private_steps(config, rho)
+    require_drawable(queries, steps)
     layout, room = counting_layout(queries.countable, domain), room_of(config)
     beside = replace(room, driver=max(room.driver - compared_bytes(queries), room.driver // 4))
     passes = (layout,) if room.holds(layout) else planned_passes(queries.countable, layout, beside)
@@ -293,7 +296,7 @@ def _plan(config: RunConfig, accounting: Accounting, rho: Fraction) -> RunPlan:
         mechanism=mechanism,
         reason=None if advice is None else advice.reason,
         queries=with_selections_of(queries, accounting),
-        steps=private_steps(config, rho),
+        steps=steps,
         accounting=accounting,
         degree=degree,
         layout=layout,
@@ -322,7 +325,7 @@ def _advice(
         contribution=contribution_of(config),
         workload=workload,
         max_cells=model_cells,
-        expected_rows=ExpectedRows.of(config).rows,
+        expected_rows=config.input.expected_rows,
         zeros=zeros,
     )
 

@@ -25,6 +25,7 @@ from spark_dp.schema.types import StorageType
 
 MOST_VALUES: Final = 100_000
 MOST_BINS: Final = 512
+_LEAST_DELTA: Final = Fraction(1, 10**100)
 _NUMBER: Final = re.compile(r"([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][-+]?[0-9]{1,3})?")
 
 PRIVATE_VALUES: Final[Mapping[str, str]] = {
@@ -172,11 +173,14 @@ def _values(part: _PartReader, kind: StorageType, settings: Mapping[str, object]
             f"is private, and other is {DROP!r}, which drops no row here: all that is not learned counts in a cell of that "
             "name. Write another literal for it, such as other: elsewhere.",
         )
+    delta = part.positive("delta")
+    if delta < _LEAST_DELTA:
+        part.refuse("delta", f"is {float(delta):g}, and no threshold is worked out for less than 1e-100.")
     return PrivateValues(
         most=part.whole("private", MOST_VALUES),
         per_unit=part.whole("per_unit", MOST_VALUES),
         share=part.share(),
-        delta=part.positive("delta"),
+        delta=delta,
     )
 
 

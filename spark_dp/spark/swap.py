@@ -1,10 +1,11 @@
 """Putting a finished folder into its place: in one step where the system can, else in steps that a crash cannot break.
 
     a whole table      staging <-> output, exchanged; without an exchange: output -> previous, staging -> output
-    partitions         a journal in the staging folder, then the same for one partition after another
+    partitions         a journal in the staging folder, the manifest, then the same for one partition after another
 
-The journal names what is to be put into place and holds the manifest that ends it, so that whoever comes after a crash
-finishes the swap, also without knowing the run that began it.
+The journal names what is to be put into place and holds the manifest, so that whoever comes after a crash finishes the
+swap, also without knowing the run that began it. The manifest goes first: at no moment is there a partition whose run
+and cost it does not name.
 """
 
 from __future__ import annotations
@@ -86,11 +87,10 @@ class Swap:
         if content is None:
             return None
         journal = json.loads(content)
+        manifest = self._name_runs(journal["manifest"].encode())
         for leaf, name in journal["leaves"].items():
             self._partition(leaf, name)
-        final = Folder(self.filesystem, self.final, self.final)
-        manifest = with_runs_of(journal["manifest"].encode(), final.read(MANIFEST))
-        final.write(MANIFEST, manifest)
+        manifest = self._name_runs(manifest)
         if exists(self.filesystem, self.previous):
             self.filesystem.delete_dir(self.previous)
         self.discard()
@@ -101,6 +101,15 @@ class Swap:
         discarded = f"{self.previous.removesuffix('previous')}discarded-{secrets.token_hex(4)}"
         self.filesystem.move(self.staging, discarded)
         self.filesystem.delete_dir(discarded)
+
+    def _name_runs(self, manifest: bytes) -> bytes:
+        """Writes the manifest with the runs that the one in place names, where it is not there; returns what is there."""
+        final = Folder(self.filesystem, self.final, self.final)
+        there = final.read(MANIFEST)
+        manifest = with_runs_of(manifest, there)
+        if manifest != there:
+            final.write(MANIFEST, manifest)
+        return manifest
 
     def _partition(self, leaf: str, name: str) -> None:
         """Puts one partition into place, unless it is there: Spark gives the files of each write names of their own."""

@@ -230,8 +230,8 @@ def publish(output: Output, manifest: bytes) -> bytes:
 
     Guarantees: at every moment the output is the old table, whole, or the new one, whole, where the system can
     exchange two folders in one step (Linux, on local file systems). Elsewhere there is none between two renames.
-    `overwrite_partitions` does so with one partition after the other, and writes the manifest last. What a crash
-    left is mended by `recover`.
+    `overwrite_partitions` writes the manifest, and does so with one partition after the other. What a crash left is
+    mended by `recover`.
 
     Returns:
         The manifest that was written: where partitions are overwritten, it names the runs that wrote others meanwhile.

@@ -66,6 +66,7 @@ PRIVACY = [
     Mistake(what="a learned bound at a quantile of one", code=78, says=("privacy.unit.quantile", "between 0 and 1"), sets=("privacy.unit={column: person, max_rows: auto, at_most: 50, quantile: 1, share: 0.1}",)),
     Mistake(what="a learned bound that takes all", code=78, says=("privacy.unit.share", "between 0 and 1"), sets=("privacy.unit={column: person, max_rows: auto, at_most: 50, share: 1.5}",)),
     Mistake(what="a share of a bound that is declared", code=78, says=("privacy.unit.share", "max_rows: auto"), sets=("privacy.unit={column: person, max_rows: 3, share: 0.1}",)),
+    Mistake(what="a bound whose noise cannot be drawn", code=78, says=("privacy.unit.max_rows", "100,000,000", "can be drawn", "smaller max_rows"), sets=("privacy.unit={column: person, max_rows: 100000000}",)),
     Mistake(what="several private values of one row", code=78, says=("schema.ward.values.per_unit", "a row has one value"), sets=("privacy.unit=row", "schema.ward={type: string, values: {private: 5, per_unit: 2, share: 0.1, delta: 1e-9}, other: Z}")),
     Mistake(what="a unit that is a name alone", code=78, says=("privacy.unit", "{column: person, max_rows: K}"), sets=("privacy.unit=person",)),
     Mistake(what="a unit column and unit columns", code=78, says=("privacy.unit.columns", "Keep one"), sets=("privacy.unit.columns=[person]",)),

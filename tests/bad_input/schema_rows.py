@@ -50,6 +50,7 @@ ROWS = [
     column("private values whose rest is to be dropped", "ward", "{type: string, values: {private: 5, per_unit: 1, share: 0.1, delta: 1e-9}, other: drop}", "schema.ward.values", "'drop'", "drops no row", "other: elsewhere"),
     column("private values without a bound on one person", "ward", "{type: string, values: {private: 5, share: 0.1, delta: 1e-9}, other: Z}", "schema.ward.values.per_unit", "missing"),
     column("private values without a delta", "ward", "{type: string, values: {private: 5, per_unit: 1, share: 0.1}, other: Z}", "schema.ward.values.delta", "missing"),
+    column("private values with a delta that no float resolves", "ward", "{type: string, values: {private: 5, per_unit: 1, share: 0.1, delta: 1e-305}, other: Z}", "schema.ward.values.delta", "1e-305", "1e-100"),
     column("private values that cost all of delta", "ward", "{type: string, values: {private: 5, per_unit: 1, share: 0.1, delta: 1e-7}, other: Z}", "schema.ward.values.delta", "1e-07", "privacy.delta"),
     column("private values of a double", "score", "{type: double, values: {private: 5, per_unit: 1, share: 0.1, delta: 1e-9}, other: 1}", "schema.score.values", "private bins"),
     column("private values of a boolean", "urgent", "{type: boolean, values: {private: 2, per_unit: 1, share: 0.1, delta: 1e-9}, other: true}", "schema.urgent.values", "boolean"),

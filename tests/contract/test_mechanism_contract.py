@@ -18,6 +18,7 @@ from spark_dp.errors import BudgetError, ConfigurationError, DomainTooLargeError
 from spark_dp.graphical.estimation import estimate
 from spark_dp.mechanisms.catalog import MECHANISMS, mechanism_named
 from spark_dp.mechanisms.workload import Workload
+from spark_dp.pipeline.plan_limits import require_drawable
 from spark_dp.privacy.composition import Accounting
 from spark_dp.privacy.ledger import Ledger
 from spark_dp.privacy.noise_law import NoiseLaw
@@ -69,6 +70,32 @@ def test_a_run_of_a_gaussian_account_spends_its_budget_on_rounded_noise(mechanis
     assert {m.law for m in measurements} == {NoiseLaw.ROUNDED}
     assert budget - Fraction(1, 10**12) <= spent(curator) <= budget
     assert Ledger.connect(desk.url).show("people").asked.gaussian_rho == spent(curator)
+
+
+def loudest(mechanism, domain) -> Contribution:
+    """The largest bound, within a thousandth, whose noise a plan may have."""
+    low, high = 1, 10**9
+    while high - low > low / 1000:
+        middle = Contribution(max_rows=(low + high) // 2, unit=1 << 20, neighbours=Neighbours.REPLACE)
+        try:
+            require_drawable(plan_for(mechanism, domain, middle), ())
+            low = middle.max_rows
+        except ConfigurationError as error:
+            assert error.field == "privacy.unit.max_rows"
+            high = middle.max_rows
+    return Contribution(max_rows=low, unit=1 << 20, neighbours=Neighbours.REPLACE)
+
+
+@every_mechanism
+def test_all_noise_that_a_plan_may_have_can_be_drawn_where_marginals_differ_in_size(mechanism, tmp_path):
+    domain = Domain(("a", "b", "c", "d", "e"), (2, 2, 2, 30, 100))
+    contribution = loudest(mechanism, domain)
+    source = table(domain, unit=contribution.weight)
+    curator = Desk(tmp_path, contribution).curator(source)
+    plan = plan_for(mechanism, domain, contribution)
+    assert max(q.stddev for q in plan.queries if q.kind != "select") > 2**20
+    assert mechanism.measure(curator, plan, silent)
+    assert spent(curator) >= BUDGET.rho - Fraction(1, 10**12)
 
 
 @every_mechanism

@@ -247,6 +247,14 @@ def _partitions_now(place: Place, before: Mapping[str, bytes], now: Mapping[str,
             assert rows_of(place.output / leaf) == expected, "a partition is neither old nor new"
             fresh += 1
     assert missing <= 1
+    manifest = json.loads(now["_manifest.json"])
+    named = {run["run_id"] for run in [*manifest["earlier_runs"], manifest["privacy"]]}
+    there = {json.loads(before["_manifest.json"])["privacy"]["run_id"]}
+    run = place.run_view()
+    assert run is not None
+    assert named >= (there | {run.run_id} if fresh or missing else there), (
+        "a run whose rows are there is not named"
+    )
     said = f"{fresh} partitions new, {old} as before, each whole"
     return f"{said}; 1 set aside, comes back" if missing else said
 

@@ -270,6 +270,12 @@ def test_what_cannot_change_the_measurement_is_not_in_its_identity(lines):
     assert identity(**lines) == identity()
 
 
+def test_other_numbers_of_rows_may_be_written_after_the_measurement_also_where_auto_chose_its_mechanism():
+    auto = {"more": "mechanism: {name: auto}"}
+    assert identity(**auto) == identity(**auto, output="output: {path: o, rows: 3}")
+    assert identity(**auto) != identity(**auto, input="input: {path: data/visits, expected_rows: 3}")
+
+
 @pytest.mark.parametrize("lines", OTHER)
 def test_what_changes_the_measurement_is_in_its_identity(lines):
     assert identity(**lines) != identity()

@@ -54,6 +54,17 @@ def test_a_journal_that_is_finished_late_names_the_run_that_came_between(tmp_pat
     assert stated(table) == ("crashed", {"first", "other"})
 
 
+def test_the_manifest_names_a_run_before_its_first_partition_comes(tmp_path, table):
+    out = made(tmp_path, "aa", "a")
+    out.swap.begin_partitions(manifest("one", FIRST))
+    (Path(out.staging) / "k=a" / "part-aa.parquet").unlink()
+    (Path(out.staging) / "k=a").rmdir()  # the first partition cannot be moved
+    with pytest.raises(FileNotFoundError):
+        out.swap.finish_partitions()
+    assert stated(out) == ("one", {"first"})
+    assert not (Path(table.path) / "k=a").exists()
+
+
 def test_a_manifest_that_names_all_runs_stays_as_it_is():
     new = manifest("new", FIRST)
     assert with_runs_of(new, manifest("first")) == new
