@@ -19,6 +19,7 @@ from spark_dp.spark import bounding
 from spark_dp.spark.counting import CodesReader, Counted, MarginalPass, count_rows_of
 from spark_dp.spark.direct import count_files, readable_directly
 from spark_dp.spark.encode import RowReader, encoded_words
+from spark_dp.spark.file_tables import PLAIN_FILES, require_all_read
 from spark_dp.spark.filters import filter_rows
 from spark_dp.spark.histograms import CountingLayout
 from spark_dp.spark.packing import Transport
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 log = logging.getLogger(__name__)
-
-PLAIN_FILES = ("parquet", "orc", "avro")
-"""Formats whose files are the table. In a table format a log says which files count."""
 
 
 def contribution_of(config: RunConfig) -> Contribution:
@@ -194,7 +192,7 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
         ConfigurationError: the filter is not row-wise.
     """
     source, unit, schema = config.input, config.privacy.unit, config.schema
-    by_path = table is None and source.path is not None and source.format in PLAIN_FILES
+    by_path = table is None and source.path is not None and source.format.lower() in PLAIN_FILES
     snapshot = snapshot_files(session, str(source.path)) if by_path else None
     if table is None:
         table = read_table(
@@ -205,7 +203,10 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
             options=source.options,
             files=[name for name, _, _ in snapshot.files] if snapshot else (),
         )
-    if not by_path:
+    if snapshot:
+        listed = [name for name, _, _ in snapshot.files]
+        require_all_read(table, listed, source.options, field="input.path")
+    else:
         _require_ids_as_stored(table, unit.columns)
     partitions = partition_columns(snapshot, str(source.path)) if snapshot else frozenset()
     rows = filter_rows(table, source.filter)

@@ -15,7 +15,7 @@ from spark_dp.pipeline.config import RunConfig
 from spark_dp.pipeline.config_sections import Bounding, ColumnUnit
 from spark_dp.pipeline.config_tree import refuse
 from spark_dp.pipeline.expected_error import ExpectedRows
-from spark_dp.pipeline.inputs import PLAIN_FILES
+from spark_dp.spark.file_tables import PLAIN_FILES
 from spark_dp.spark.generate import CHUNK_ROWS, tasks_of
 from spark_dp.spark.histograms import CountingLayout
 from spark_dp.spark.pass_plan import COUNT_BYTES, CountingRoom

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_dp.errors import ConfigurationError, InputError, nearest
+from spark_dp.errors import ConfigurationError, InputError, SparkDPError, nearest
 from spark_dp.schema.table import TableSchema
 from spark_dp.schema.types import StorageType
 from spark_dp.spark.failures import files_at_fault, kind_of
-from spark_dp.spark.snapshot import Snapshot
+from spark_dp.spark.file_tables import PLAIN_FILES, open_files, options_for, require_all_read
+from spark_dp.spark.snapshot import Snapshot, snapshot_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,10 +30,10 @@ _TYPES_ARE_STATED = re.compile(
     r"\w+(\.\w+){2,}|`?(parquet|orc|avro|delta|iceberg|hudi)`?\.`[^`]+`", re.IGNORECASE
 )
 """A table's name that is no files at all, or files of a format that states its types."""
+_FILES_OF_A_TABLE_FORMAT = re.compile(r"`?(delta|iceberg|hudi)`?\s*\.\s*`[^`]+`", re.IGNORECASE)
+_OF_PLAIN_FILES = {"parquet", "orc", "avro", "csv", "json", "text", "xml", "binaryfile"}
 _LEAVING_OUT = ("ignorecorruptfiles", "ignoremissingfiles")
-_ONE_FILE_FOR_ALL = ("parquet", "orc")
-"""Formats of which Spark takes the first file's types for all files, unless it is told to compare them."""
-_FILES_AS_A_TABLE = re.compile(r"`?(parquet|orc)`?\s*\.\s*`([^`]+)`", re.IGNORECASE)
+_FILES_AS_A_TABLE = re.compile(r"`?(parquet|orc|avro)`?\s*\.\s*`([^`]+)`", re.IGNORECASE)
 _NOT_ALIKE = re.compile(r"CANNOT_MERGE|failed merging schema|failed to merge", re.IGNORECASE)
 _SELF_DESCRIBING = ("parquet", "orc", "avro", "delta", "iceberg", "hudi")
 _UNIT_TYPES = re.compile(r"string|tinyint|smallint|int|bigint|binary|decimal\(\d+,0\)|(var)?char\(\d+\)")
@@ -50,8 +51,9 @@ def read_table(
     """Opens the table; no row is read yet.
 
     Only formats that state their types are read: of CSV and JSON Spark infers the types from all rows, so that one
-    unit's row would decide how the others' are grouped and compared. The types of all Parquet and ORC files are compared:
-    Spark would take the first file's for all, and cut larger numbers of the others to 16 bits where it holds small ones.
+    unit's row would decide how the others' are grouped and compared. The types of all Parquet and ORC files are compared,
+    and no file decides more of how others are read (`file_tables`). Whether Spark reads all files of `path` is for the
+    caller to check (`require_all_read`).
 
     Args:
         files: of the input, where they are known: one that cannot be read is named.
@@ -79,29 +81,36 @@ def read_table(
             "catalog (input.table).",
             field="input.format",
         )
-    reader = session.read.format(format).options(**dict(options or {}))
-    source = f"input.table {table!r}" if table else f"input.path {path!r}"
+    source, field = (
+        (f"input.table {table!r}", "input.table") if table else (f"input.path {path!r}", "input.path")
+    )
     as_files = _FILES_AS_A_TABLE.fullmatch(table.strip()) if table else None
+    kind = as_files[1].lower() if as_files else format.lower()
+    reader = session.read.format(kind).options(**options_for(kind, dict(options or {})))
     try:
         if as_files:
-            opened = reader.format(as_files[1].lower()).option("mergeSchema", "true").load(as_files[2])
-            _ = opened.schema
+            opened = open_files(reader, as_files[2], field=field)
+            listed = [name for name, _, _ in snapshot_files(session, as_files[2]).files]
+            require_all_read(opened, listed, options or {}, field=field)
         elif table:
             with stating_its_types(session, table):
                 opened = reader.table(table)
                 _ = opened.schema
+                _require_all_of_table(session, table, opened)
+        elif kind in PLAIN_FILES:
+            opened = open_files(reader, str(path), field=field)
         else:
-            if format.lower() in _ONE_FILE_FOR_ALL:
-                reader = reader.option("mergeSchema", "true")
             opened = reader.load(path)
             _ = opened.schema
+    except SparkDPError:
+        raise
     except Exception as error:
         if _NOT_ALIKE.search(str(error)):
             raise InputError(
                 f"The files of {source} do not store the same columns in the same types. Spark would take those of the "
                 "first file for all: larger numbers of the others would be cut, and the file with one unit's rows would "
                 "decide how the others' are read. Nothing was spent. Write all files with the same types, as Spark does.",
-                field="input.table" if table else "input.path",
+                field=field,
             ) from None
         wanted = (
             "a name of a catalog: input.path names files" if table else f"of format {format!r} (input.format)"
@@ -110,9 +119,25 @@ def read_table(
         raise InputError(
             f"{source} could not be opened as {format} ({kind_of(error)}){f' for the file {broken[0]}' if broken else ''}. "
             f"Nothing was spent. Check that it is there, is not empty, may be read, and is {wanted}.",
-            field="input.table" if table else "input.path",
+            field=field,
         ) from None
     return opened
+
+
+def _require_all_of_table(session: SparkSession, table: str, opened: DataFrame) -> None:
+    """Refuses a catalog's table of plain files that declares no partitions and of which some lie in folders key=value.
+
+    Raises:
+        InputError: Spark would leave out those that do not.
+    """
+    if _FILES_OF_A_TABLE_FORMAT.fullmatch(table.strip()):
+        return
+    if any(column.isPartition for column in session.catalog.listColumns(table)):
+        return  # the catalog says which folders count
+    described = session.sql(f"DESCRIBE TABLE EXTENDED {table}").collect()
+    provider = {str(row["data_type"]).lower() for row in described if row["col_name"] == "Provider"}
+    if provider & _OF_PLAIN_FILES:
+        require_all_read(opened, opened.inputFiles(), {}, field="input.table")
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import json
 import re
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.processes import finish
 from support.visits import Site
@@ -58,3 +60,33 @@ def test_a_filter_through_spark_connect_reads_no_name_that_the_table_has_not(tmp
     )
     done = finish([sys.executable, "-c", script], tmp_path, SPARK_REMOTE="local[1]")
     assert done.stdout.split("\n")[-5:-1] == ["kept 2", *["refused True"] * 3], done.stderr[-2000:]
+
+
+def test_through_spark_connect_no_file_decides_how_others_are_read(tmp_path):
+    """It keeps both spellings of an option: of 65,536 the first file's 16 bits would leave 0."""
+    for folder, first in (("types", pa.array([5], pa.int16())), ("apart/ds=1", pa.array([5], pa.int32()))):
+        (tmp_path / folder).mkdir(parents=True)
+        pq.write_table(pa.table({"id": first}), tmp_path / folder / "a.parquet")
+    for folder in ("types", "apart", "alike"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        pq.write_table(
+            pa.table({"id": pa.array([65536, 65541], pa.int32())}), tmp_path / folder / "b.parquet"
+        )
+    script = (
+        "from spark_dp.errors import InputError\n"
+        "from spark_dp.spark.session import open_session\n"
+        "from spark_dp.spark.tables import read_table\n"
+        "session = open_session({'spark.ui.enabled': 'false'})\n"
+        "for folder in ('types', 'apart', 'alike'):\n"
+        "    for option in ('mergeschema', 'mergeSchema'):\n"
+        "        try:\n"
+        "            rows = read_table(session, path=None, table=f'parquet.`{folder}`', options={option: 'false'})\n"
+        "            print('read', sorted(row[0] for row in rows.collect()))\n"
+        "        except InputError as error:\n"
+        "            print('refused', 'same types' in error.message, 'the same depth' in error.message)\n"
+    ).replace("`{folder}`", f"`{tmp_path}/{{folder}}`")
+    done = finish([sys.executable, "-c", script], tmp_path, SPARK_REMOTE="local[1]")
+    expected = ["refused True False", "refused False True", "read [65536, 65541]"]
+    assert done.stdout.split("\n")[-7:-1] == [line for line in expected for _ in range(2)], done.stderr[
+        -2000:
+    ]
