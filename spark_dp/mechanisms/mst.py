@@ -164,7 +164,7 @@ class MST:
     ) -> tuple[Clique, ...]:
         """Chooses edges until they span, or none is worth its noise, or no candidate fits the model."""
         fitted = estimate(plan.domain, noisy, max_cells=plan.max_cells, zeros=plan.zeros).model
-        weights = spread_weights(fitted, plan.workload.pair_weights(), pairs.cliques)
+        weights = spread_weights(fitted, plan.workload.pair_weights(), pairs.cliques, noise=choices[0].stddev)
         independent = {pair: fitted.marginal(pair) for pair in pairs.cliques}
         forest = _Forest(plan.domain, plan.zeros)
         for query in choices:

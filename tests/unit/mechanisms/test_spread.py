@@ -26,7 +26,7 @@ def fitted():
 
 
 def test_weights_are_the_inverse_fourth_root_of_both_spreads_the_largest_one(fitted):
-    found = spread_weights(fitted, ONE, PAIRS)
+    found = spread_weights(fitted, ONE, PAIRS, noise=10)
     spread = {"even": 0.5, "rare": 0.2, "rarer": 0.2, "four": 0.75}  # of rare .18, of rarer .002
     raw = {pair: (spread[pair[0]] * spread[pair[1]]) ** -0.25 for pair in PAIRS}
     assert max(found.values()) == 1
@@ -36,7 +36,7 @@ def test_weights_are_the_inverse_fourth_root_of_both_spreads_the_largest_one(fit
 
 def test_the_workloads_weights_stay_factors(fitted):
     halved = ONE | {("rare", "rarer"): Fraction(1, 2), ("even", "four"): Fraction(0)}
-    found = spread_weights(fitted, halved, PAIRS)
+    found = spread_weights(fitted, halved, PAIRS, noise=1)
     assert found["even", "four"] == 0
     assert float(found["rare", "rarer"] / found["even", "rare"]) == pytest.approx(
         0.5 * (0.5 / 0.2) ** 0.25, abs=0.01
@@ -47,4 +47,12 @@ def test_a_model_of_nothing_has_weights(fitted):
     nothing = estimate(
         DOMAIN, [measurement((a,), np.zeros(DOMAIN.size(a)), 1.0) for a in DOMAIN], max_cells=1000
     )
-    assert all(0 < weight <= 1 for weight in spread_weights(nothing.model, ONE, PAIRS).values())
+    assert all(0 < weight <= 1 for weight in spread_weights(nothing.model, ONE, PAIRS, noise=1).values())
+
+
+def test_the_noisier_the_choice_the_nearer_are_weights_to_the_workloads(fitted):
+    """Of 1,000 rows a scale of 10 is a hundredth."""
+    quiet, noisy, drowned = (spread_weights(fitted, ONE, PAIRS, noise=rows) for rows in (10, 40, 10**6))
+    for pair in PAIRS:
+        assert float(noisy[pair]) == pytest.approx(float(quiet[pair]) ** 0.25, abs=0.01)
+    assert set(drowned.values()) == {1}
