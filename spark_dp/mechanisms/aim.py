@@ -93,8 +93,9 @@ class AIM:
     - What no model that obeys the structural zeros can agree with is taken off the scores (`Contenders`).
     - Fits between rounds are rough: they take few steps from the last one's potentials.
 
-    Guarantees: a resumed run gives the same measurements: what a round asks depends on stored answers, and whether there
-    is another one on exact fractions.
+    Guarantees: a resumed run gives the same measurements: what a round asks, and whether there is another one, depends on
+    stored answers and exact fractions. Two comparisons are of floats: where another machine rounds them otherwise just at
+    their border, the run is refused, and nothing is drawn anew.
     """
 
     name: str = "aim"

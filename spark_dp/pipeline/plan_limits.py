@@ -9,7 +9,7 @@ from typing import Final
 from spark_dp.errors import ConfigurationError
 from spark_dp.mechanisms.protocol import MechanismPlan
 from spark_dp.pipeline.plan_private import PrivateStep
-from spark_dp.privacy.noise import LARGEST_SIGMA_SQUARED
+from spark_dp.privacy.noise import LARGEST_SIGMA_SQUARED, SMALLEST_SIGMA_SQUARED
 
 _PARTS: Final = 16
 """How many times its planned noise a measurement's small marginals may get when it is divided by size."""
@@ -24,13 +24,13 @@ def require_drawable(queries: MechanismPlan, steps: Sequence[PrivateStep]) -> No
         ConfigurationError: with the query of the largest noise.
     """
     unit = queries.contribution.unit
-    asked = [(step.name, step.stddev, 1) for step in steps]
+    asked = [(step.name, step.stddev if step.of == "rows" else step.stddev / unit, 1) for step in steps]
     asked += [
         (query.name, query.stddev, _PARTS if query.kind == "measure" else 1)
         for query in queries.queries
         if query.kind != "select"
     ]
-    most = sqrt(LARGEST_SIGMA_SQUARED)
+    least, most = sqrt(SMALLEST_SIGMA_SQUARED), sqrt(LARGEST_SIGMA_SQUARED)
     name, stddev, parts = max(asked, key=lambda one: one[1] * one[2], default=("", 0.0, 1))
     if stddev * unit * parts >= most:
         raise ConfigurationError(
@@ -39,4 +39,11 @@ def require_drawable(queries: MechanismPlan, steps: Sequence[PrivateStep]) -> No
             "was read or spent. Write a smaller max_rows; or a larger epsilon, or fewer columns; or, where that is meant, "
             "bounding: sample, whose noise has a smaller unit.",
             field="privacy.unit.max_rows",
+        )
+    name, stddev, parts = min(asked, key=lambda one: one[1] / one[2], default=("", least, 1))
+    if stddev * unit / parts <= least:
+        raise ConfigurationError(
+            f"Query {name!r} would have noise of {stddev:.4g} rows, and no less than {least / unit * parts:.4g} can be "
+            "drawn for it: this is no privacy at all. Nothing was read or spent. Write a smaller epsilon.",
+            field="privacy.epsilon",
         )
