@@ -177,7 +177,8 @@ def _values(part: _PartReader, kind: StorageType, settings: Mapping[str, object]
     if delta < _LEAST_DELTA:
         part.refuse(
             "delta",
-            f"is {float(delta):g}, and no threshold is worked out for less than 1e-100. Write a larger one, such as a tenth of privacy.delta.",
+            f"is {float(delta):g}, and no threshold is worked out for less than 1e-100. "
+            "Write a larger one, such as a tenth of privacy.delta.",
         )
     return PrivateValues(
         most=part.whole("private", MOST_VALUES),
