@@ -214,10 +214,17 @@ def open_input(session: SparkSession, config: RunConfig, table: DataFrame | None
     # Ids as they are stored, before any column is parsed: two spellings of a number are two units.
     ids = {f"__id{i}": name for i, name in enumerate(unit.columns)}
     # All at once: none of them may be read from another of them.
-    rows = rows.withColumns({alias: rows[quoted(name)] for alias, name in ids.items()})
+    rows = rows.withColumns({alias: _stored_id(rows, name) for alias, name in ids.items()})
     rows = declared_columns(rows, schema, partitions)
     rows = rows.select(*[quoted(name) for name in schema.names], *ids)
     return OpenedInput(session, config, rows, tuple(ids), snapshot or snapshot_rows(rows), by_path)
+
+
+def _stored_id(rows: DataFrame, name: str) -> Column:
+    """An id's column; a decimal with the most digits: one file with more would have Spark hash all others otherwise."""
+    column = rows[quoted(name)]
+    is_decimal = rows.schema[name].dataType.simpleString().startswith("decimal")
+    return column.cast("decimal(38,0)") if is_decimal else column
 
 
 def _require_ids_as_stored(table: DataFrame, unit: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from spark_dp.errors import InputError
+from spark_dp.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader
@@ -49,8 +49,10 @@ def open_files(reader: DataFrameReader, path: str, *, field: str) -> DataFrame:
         field: the setting that names the files.
 
     Raises:
+        ConfigurationError: the path is a pattern that may name a file more than once.
         InputError: columns have no names.
     """
+    _require_once(path, field)
     agreed = reader.load(path).schema
     unnamed = [name for name in agreed.names if _UNNAMED.fullmatch(name)]
     if unnamed:
@@ -98,6 +100,23 @@ def require_all_read(
         "input.options: {recursiveFileLookup: true}, which reads all and takes nothing from the folders' names.",
         field=field,
     )
+
+
+def _require_once(path: str, field: str) -> None:
+    """Refuses a slash between braces: Spark takes each alternative for a place, and reads twice what two of them name.
+
+    Without one all that a pattern names lies at one depth, each once.
+    """
+    depth = 0
+    for mark in path.replace("\\\\", "").replace("\\{", "").replace("\\}", ""):
+        depth += (mark == "{") - (mark == "}" and depth > 0)
+        if mark == "/" and depth:
+            raise ConfigurationError(
+                f"{field} has a pattern with a slash between braces: a file that two of its alternatives name would be read "
+                "more than once, and its rows count as often. Nothing was read or spent. Write braces within one name, "
+                "such as visits/{2023,2024}; or the folder above.",
+                field=field,
+            )
 
 
 def _recursive(options: Mapping[str, str]) -> bool:

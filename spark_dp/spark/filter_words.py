@@ -1,4 +1,4 @@
-"""Which conditions Spark Connect may be given: those made of known pieces only, since it shows no plan to judge them by."""
+"""Which conditions a filter may have: those made of known pieces only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FUNCTIONS: Final = _words(
     "isnan isnotnull isnull last_day lcase least left length lower lpad ltrim md5 minute mod month months_between "
     "nullif nvl pmod position quarter regexp_like repeat replace reverse right round rpad rtrim second sha1 sha2 sign "
     "size split sqrt startswith string substr substring to_date to_timestamp trim trunc try_cast try_divide "
-    "try_element_at ucase upper weekday weekofyear xxhash64 year"
+    "try_element_at ucase unix_timestamp upper weekday weekofyear xxhash64 year"
 )
 """Functions of Spark that depend on their arguments alone; but a column's text that is a time only becomes one of today."""
 TYPES: Final = _words(
@@ -31,6 +31,7 @@ TYPES: Final = _words(
 _TIMES: Final = _words("date timestamp timestamp_ntz timestamp_ltz")
 _QUERIES: Final = _words("user select from with values table map reduce using exists over lateral")
 """Words that begin a query or go on with one, or name who runs it: as names of columns they have to be quoted."""
+_VALUES: Final = _words("null true false end")
 _OPERATORS: Final = _words("= == <=> <> != < <= > >= + - * / %")
 _PIECE: Final = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -47,9 +48,10 @@ _PIECE: Final = re.compile(
 def unknown_piece(condition: str, columns: Collection[str]) -> str | None:
     """Returns the first piece of a condition that is not known to look at one row alone; None where all are.
 
-    Known are columns of the table, numbers, texts without a backslash, comparisons and arithmetic, KEYWORDS, casts to
-    TYPES, dates and timestamps that begin with a year and a month, and FUNCTIONS. Each function has a column among its
-    arguments: what Spark works out beforehand may be a moment of the clock ('no' and 'w' put together).
+    Known are columns of the table, each by its name (`struct(*)` has whichever one file brings), numbers, texts without a
+    backslash, comparisons and arithmetic, KEYWORDS, casts to TYPES, dates and timestamps that begin with a year and a
+    month, and FUNCTIONS. Each function has a column among its arguments: what Spark works out beforehand may be a
+    moment of the clock ('no' and 'w' put together).
     Everything else is refused, whatever it is: closed by default.
     """
     if "${" in condition:  # Spark puts a setting there before it parses
@@ -87,6 +89,8 @@ def _judged(kind: str, piece: str, before: str, own: Collection[str], *, opens: 
     """Returns whether a piece is known where it stands, and whether it is a column."""
     word, earlier = piece.lower(), before.lower()
     if kind == "operator":
+        if "*" in word and not _is_operand(earlier):
+            return False, False
         # A minus may follow at once, as in `x =-1`; two of them are a comment.
         return word in _OPERATORS or (word[:-1] in _OPERATORS - {"-"} and word[-1] == "-"), False
     if kind == "text":
@@ -107,3 +111,8 @@ def _judged(kind: str, piece: str, before: str, own: Collection[str], *, opens: 
         return word in FUNCTIONS or word in KEYWORDS, False
     is_column = word in own and word not in _QUERIES | KEYWORDS
     return is_column or word in KEYWORDS or word in _TIMES, is_column
+
+
+def _is_operand(piece: str) -> bool:
+    """Whether a piece may be what is multiplied: else a star stands for all columns."""
+    return piece not in KEYWORDS - _VALUES and re.search(r"[\w`')\]]$|\d\.$", piece) is not None

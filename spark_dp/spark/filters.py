@@ -9,7 +9,6 @@ from spark_dp.errors import ConfigurationError
 from spark_dp.spark.failures import kind_of, nothing_logged
 from spark_dp.spark.filter_words import unknown_piece
 from spark_dp.spark.plans import beyond_its_row
-from spark_dp.spark.session import is_connect
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,7 +26,11 @@ _SPECIAL_TIME = re.compile(
     r"['\"][\s\x00-\x20\x7f]*((now|today|yesterday|tomorrow|epoch)\b|T?\d{1,2}:)[^'\"]*['\"]", re.IGNORECASE
 )
 """A moment of the clock: a name of one, or a time without a date, which Spark takes for one of today."""
-_TIME_OF_DAY = re.compile(r"(?<!\w)time\(")
+_ATOMIC = r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp(_ntz|_ltz)?|binary)"
+_PLAIN = re.compile(
+    rf"{_ATOMIC}|(string |(var)?char\().*|decimal\(\d+,\d+\)|array<{_ATOMIC}>|map<{_ATOMIC},{_ATOMIC}>"
+)
+_DECIMAL = re.compile(r"decimal\(\d+,(\d+)\)")
 _COMMENT = re.compile(r"--|/\*")
 _SUBSTITUTED = re.compile(r"\$\{")
 """Before Spark parses a text it puts a setting of the session in its place, an unset one as nothing: `ra${x}nd()`."""
@@ -43,8 +46,10 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     """Keeps the rows for which a row-wise SQL condition is true.
 
     A condition that looks at other rows, at the clock or at chance would let one unit's rows decide about
-    another's, or change between passes, so it is refused: by its words, and where Spark shows its analysed plan by that.
-    Spark Connect shows none: there a condition is made of known pieces or refused (`unknown_piece`).
+    another's, or change between passes. It is made of known pieces or refused (`unknown_piece`), and where Spark shows its
+    analysed plan that has to be one filter of such a kind. Its columns are of types that all files of a table
+    have alike: a number of one file's may widen a decimal's type for all, and one file's field make the others' structs
+    longer. So decimals are compared at the largest precision, and structs and the like are not columns of a condition.
 
     Raises:
         ConfigurationError: the condition is not row-wise, or Spark cannot understand it.
@@ -54,11 +59,11 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     said = words_beyond_a_row(condition)
     if said is not None:
         raise _refused(said)
-    if is_connect(rows.sparkSession):
-        _require_known(condition, without_times_of_day(rows.schema))
+    _require_known(condition, plain_columns(rows.schema))
+    seen, own = _alike(rows)
     try:
         with nothing_logged():
-            kept = rows.where(condition)
+            kept = seen.where(condition)
             _ = kept.schema
     except Exception as error:
         raise ConfigurationError(
@@ -67,15 +72,41 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
             "odd names: `a name`.",
             field="input.filter",
         ) from None
-    beyond = beyond_its_row(kept, rows)
+    beyond = beyond_its_row(kept, seen)
     if beyond is not None:
         raise _refused(beyond)
-    return kept
+    return (
+        kept.withColumns({name: kept[aside] for name, aside in own.items()}).drop(*own.values())
+        if own
+        else kept
+    )
 
 
-def without_times_of_day(schema: StructType) -> list[str]:
-    """Returns the names of all columns but those of type TIME: a cast makes it a timestamp of today, which no plan shows."""
-    return [field.name for field in schema.fields if not _TIME_OF_DAY.search(field.dataType.simpleString())]
+def plain_columns(schema: StructType) -> list[str]:
+    """Returns the names of the columns that a condition may have.
+
+    Left out are structs, intervals and whatever else several files may have in types that Spark makes one; and TIME,
+    which a cast makes a timestamp of today.
+    """
+    return [field.name for field in schema.fields if _PLAIN.fullmatch(field.dataType.simpleString())]
+
+
+def _alike(rows: DataFrame) -> tuple[DataFrame, dict[str, str]]:
+    """Returns the rows with decimals of the largest precision, and where each one's own column is kept."""
+    found = [(field.name, _DECIMAL.fullmatch(field.dataType.simpleString())) for field in rows.schema.fields]
+    scales = {name: decimal[1] for name, decimal in found if decimal}
+    if not scales:
+        return rows, {}
+    own = {name: f"__own{place}" for place, name in enumerate(scales)}
+    columns = {name: rows[_quoted(name)] for name in scales}
+    kept = rows.withColumns({own[name]: column for name, column in columns.items()})
+    return kept.withColumns(
+        {name: kept[own[name]].cast(f"decimal(38,{scale})") for name, scale in scales.items()}
+    ), own
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def words_beyond_a_row(condition: str) -> str | None:
@@ -120,11 +151,10 @@ def _require_known(condition: str, columns: list[str]) -> None:
     unknown = unknown_piece(condition, columns)
     if unknown is not None:
         raise ConfigurationError(
-            f"input.filter has {unknown}. A filter may look at one row at a time only. Spark Connect does not show what "
-            f"Spark makes of it, so that it is made there of columns of the table ({', '.join(columns)}), comparisons, "
-            "arithmetic, numbers, texts without a backslash, dates such as DATE '2024-01-31', and plain functions of a "
-            "column. Nothing was read or spent. Write it so, run it without Spark Connect, or make a column of it when "
-            "the table is written.",
+            f"input.filter has {unknown}. A filter may look at one row at a time only, and is made of columns of the table "
+            f"({', '.join(columns)}), comparisons, arithmetic, numbers, texts in single quotes without a backslash, dates "
+            "such as DATE '2024-01-31', and plain functions of a column. Nothing was read or spent. Write it so, or make a "
+            "column of it when the table is written.",
             field="input.filter",
         )
 

@@ -39,6 +39,9 @@ def beyond_its_row(kept: DataFrame, rows: DataFrame) -> str | None:
     if is_connect(rows.sparkSession):
         return None
     below = _analysed(rows)
+    top = _analysed(kept)
+    if _class(top) != "Filter" or not top.child().fastEquals(below):
+        return "more than a look at each row, such as a window of time"
     for node in _nodes(_analysed(kept), below):
         for expression in _each(node.expressions()):
             for part in _parts(expression):

@@ -9,11 +9,23 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from spark_dp.errors import InputError
+from spark_dp.errors import ConfigurationError, InputError
+from spark_dp.pipeline.config import parse_config
+from spark_dp.pipeline.inputs import open_input
+from spark_dp.spark.bounding import sample, with_unit_keys
 from spark_dp.spark.file_tables import open_files, options_for, require_all_read
+from spark_dp.spark.filters import filter_rows
 from spark_dp.spark.snapshot import snapshot_files
 from spark_dp.spark.tables import read_table
 
+RUN = """
+input: {{path: {path}}}
+output: {{path: out}}
+privacy:
+  {{epsilon: 1, delta: 1e-9, unit: {{column: pid, max_rows: 1, bounding: sample}}, ledger: "sqlite:///l.db", dataset: d}}
+schema: {{n: {{type: integer, min: 1, max: 9}}}}
+run: {{directory: runs, key: k}}
+"""
 NOTES = b"org.apache.spark.sql.parquet.row.metadata"
 
 
@@ -172,3 +184,94 @@ def test_a_catalogs_table_whose_files_a_folder_would_hide_is_refused(spark, tmp_
         assert caught.value.field == "input.table"
     finally:
         spark.sql("DROP TABLE visits_of")
+
+
+# what a condition sees -----------------------------------------------------------------------------------
+
+
+def passing(spark, folder, condition):
+    """The ids that pass a condition."""
+    return sorted(row["id"] for row in filter_rows(opened(spark, folder), condition).collect())
+
+
+def test_a_wider_decimal_of_one_file_changes_no_other_rows_arithmetic(spark, tmp_path):
+    for name, precision in (("b", 12), ("a", 38)):
+        d = f"CAST(0.00001 AS DECIMAL({precision},10)) AS d"
+        rows = spark.sql(f"SELECT '{name}' AS id, {d}")
+        rows.coalesce(1).write.parquet(str(tmp_path / "made"))
+        (file,) = (tmp_path / "made").glob("*.parquet")
+        (tmp_path / "t").mkdir(exist_ok=True)
+        os.replace(file, tmp_path / "t" / f"{name}.parquet")  # noqa: PTH105
+        shutil.rmtree(tmp_path / "made")
+        if name == "b":
+            assert spark.read.parquet(str(tmp_path / "t")).where("d * d > 0").count() == 1
+            alone = (
+                passing(spark, tmp_path / "t", "d * d > 0"),
+                passing(spark, tmp_path / "t", "string(d) = '0.0000100000'"),
+            )
+    both = spark.read.option("mergeSchema", "true").parquet(str(tmp_path / "t"))
+    assert both.where("id = 'b' AND d * d > 0").count() == 0, "Spark itself rounds it to 0"
+    for condition, before in zip(("d * d > 0", "string(d) = '0.0000100000'"), alone, strict=True):
+        assert set(passing(spark, tmp_path / "t", condition)) & {"b"} == set(before)
+    kept = filter_rows(both, "d > 0")
+    assert kept.schema["d"].dataType.simpleString() == "decimal(38,10)"
+    assert kept.columns == both.columns
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "cast(s as string) = '{1}'",
+        "s.a = 1",
+        "xxhash64(s) % 2 = 0",
+        "cast(struct(*) as string) != ''",
+        "xxhash64(*) > 0",
+    ],
+)
+def test_a_condition_sees_no_struct_and_no_star(spark, tmp_path, condition):
+    """One file may bring a field or a column more, for all rows."""
+    spark.sql("SELECT 'b' AS id, named_struct('a', 1) AS s").write.parquet(str(tmp_path / "t"))
+    assert spark.read.parquet(str(tmp_path / "t")).where(condition).count() >= 0  # Spark takes it
+    with pytest.raises(ConfigurationError, match="one row at a time"):
+        passing(spark, tmp_path / "t", condition)
+
+
+def test_a_wider_decimal_id_of_one_file_changes_no_other_units_sample(spark, tmp_path):
+    kept = []
+    for name, precision, values in (("b", 12, "1, 2, 3, 4"), ("a", 38, "5, 6")):
+        rows = spark.range(200 if name == "b" else 1).selectExpr(
+            f"CAST(id AS DECIMAL({precision},0)) AS pid", f"explode(array({values})) AS n"
+        )
+        rows.coalesce(1).write.parquet(str(tmp_path / "made"))
+        (file,) = (tmp_path / "made").glob("*.parquet")
+        (tmp_path / "t").mkdir(exist_ok=True)
+        os.replace(file, tmp_path / "t" / f"{name}.parquet")  # noqa: PTH105
+        shutil.rmtree(tmp_path / "made")
+        source = open_input(spark, parse_config(RUN.format(path=tmp_path / "t")))
+        rows = with_unit_keys(source.rows.where("n < 5"), source.unit, "drop", [source.rows["n"]])
+        bounded = sample(rows, max_rows=1, nulls="drop", nonce=5)
+        kept.append(sorted((row["n"], row["count"]) for row in bounded.rows.groupBy("n").count().collect()))
+    assert sum(count for _, count in kept[0]) == 200
+    assert kept[0] == kept[1]
+
+
+# how often a file is read --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pattern", ["{a/b,a/*}", "{a/b,a/b/1.parquet}", "{a/b,a/b}", "{a/{b,c},a/b}"])
+def test_a_pattern_that_reads_a_file_twice_is_refused(spark, tmp_path, pattern):
+    written(tmp_path / "a" / "b" / "1.parquet", OTHERS)
+    twice = spark.read.parquet(f"{tmp_path}/{pattern}").count()
+    assert twice > 2
+    for where in (
+        {"path": f"{tmp_path}/{pattern}"},
+        {"path": None, "table": f"parquet.`{tmp_path}/{pattern}`"},
+    ):
+        with pytest.raises(ConfigurationError, match="more than once"):
+            read_table(spark, **where)
+
+
+@pytest.mark.parametrize("pattern", ["a/{b,*}", "a/{b,b}", "{a,x}/b", "a/*", "*/*/*.parquet"])
+def test_a_pattern_that_reads_a_file_once_is_read(spark, tmp_path, pattern):
+    written(tmp_path / "a" / "b" / "1.parquet", OTHERS)
+    assert opened(spark, tmp_path / pattern).count() == 2
