@@ -62,6 +62,7 @@ _CHANGES_RESULTS = re.compile(
     r"spark\.sql\.(caseSensitive|timestampType|storeAssignmentPolicy|mapKeyDedupPolicy|readSideCharPadding|charAsVarchar|"
     r"preserveCharVarcharTypeInfo|decimalOperations\..*|files\.ignore.*|session\.(timeZone|collation\..*)|"
     r"parquet\.(binaryAsString|int96.*|inferTimestampNTZ\..*|fieldId\..*|respectSummaryFiles)|"
+    r"(parquet|orc|avro)\.(filterPushdown|aggregatePushdown).*|inMemoryColumnarStorage\.partitionPruning|"
     r"hive\.(caseSensitiveInferenceMode|verifyPartitionPath|metastorePartitionPruning.*|convert(Metastore|Inserting).*)|"
     r"sources\.(partitionColumnTypeInference\..*|validatePartitionColumns|partitionOverwriteMode))",
     re.IGNORECASE,

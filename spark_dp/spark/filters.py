@@ -11,7 +11,7 @@ from spark_dp.spark.filter_words import unknown_piece
 from spark_dp.spark.plans import beyond_its_row
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
 
 _NOT_ROW_WISE = re.compile(
@@ -50,6 +50,7 @@ def filter_rows(rows: DataFrame, condition: str | None) -> DataFrame:
     analysed plan that has to be one filter of such a kind. Its columns are of types that all files of a table
     have alike: a number of one file's may widen a decimal's type for all, and one file's field make the others' structs
     longer. So decimals are compared at the largest precision, and structs and the like are not columns of a condition.
+    No reader of files is left to judge by what it knows of many rows at once (`session.REQUIRED`, `_alike`).
 
     Raises:
         ConfigurationError: the condition is not row-wise, or Spark cannot understand it.
@@ -92,17 +93,30 @@ def plain_columns(schema: StructType) -> list[str]:
 
 
 def _alike(rows: DataFrame) -> tuple[DataFrame, dict[str, str]]:
-    """Returns the rows with decimals of the largest precision, and where each one's own column is kept."""
-    found = [(field.name, _DECIMAL.fullmatch(field.dataType.simpleString())) for field in rows.schema.fields]
-    scales = {name: decimal[1] for name, decimal in found if decimal}
-    if not scales:
+    """Returns the rows as a condition sees them, and where the own columns of those are kept that it sees otherwise.
+
+    Decimals have the largest precision. Floats have a zero added, which changes no number: so Spark gives no comparison of
+    them to a reader of files, which would pass over all rows of a part whose least and largest number do not fit, and
+    they leave NaN and the sign of 0 out, so that one row decides whether others are looked at.
+    """
+    from pyspark.sql import functions as F
+
+    own: dict[str, str] = {}
+    seen: dict[str, Column] = {}
+    for field in rows.schema.fields:
+        kind = field.dataType.simpleString()
+        decimal = _DECIMAL.fullmatch(kind)
+        if decimal is None and kind not in ("float", "double"):
+            continue
+        own[field.name] = aside = f"__own{len(own)}"
+        column = F.col(aside)
+        seen[field.name] = (
+            column.cast(f"decimal(38,{decimal[1]})") if decimal else column + F.lit(0.0).cast(kind)
+        )
+    if not own:
         return rows, {}
-    own = {name: f"__own{place}" for place, name in enumerate(scales)}
-    columns = {name: rows[_quoted(name)] for name in scales}
-    kept = rows.withColumns({own[name]: column for name, column in columns.items()})
-    return kept.withColumns(
-        {name: kept[own[name]].cast(f"decimal(38,{scale})") for name, scale in scales.items()}
-    ), own
+    kept = rows.withColumns({aside: rows[_quoted(name)] for name, aside in own.items()})
+    return kept.withColumns(seen), own
 
 
 def _quoted(name: str) -> str:

@@ -41,6 +41,12 @@ REQUIRED = {
     "spark.sql.files.ignoreCorruptFiles": "false",
     # All files' types are compared, and not those of the summaries that some writers leave.
     "spark.sql.parquet.respectSummaryFiles": "false",
+    # Each row is judged by itself. Of a part of a file readers know the least and the largest value only, and pass over
+    # all of its rows: by what they leave out of these (NaN, -0.0, less than a millisecond), wrongly.
+    "spark.sql.parquet.filterPushdown": "false",
+    "spark.sql.orc.filterPushdown": "false",
+    "spark.sql.avro.filterPushdown.enabled": "false",
+    "spark.sql.inMemoryColumnarStorage.partitionPruning": "false",
 }
 """Settings of the running session that encoding relies on."""
 

@@ -1,10 +1,12 @@
 """No file of an input decides how the rows of another are read, or whether they are."""
 
 import json
+import math
 import os
 import shutil
 
 import pyarrow as pa
+import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
@@ -275,3 +277,64 @@ def test_a_pattern_that_reads_a_file_twice_is_refused(spark, tmp_path, pattern):
 def test_a_pattern_that_reads_a_file_once_is_read(spark, tmp_path, pattern):
     written(tmp_path / "a" / "b" / "1.parquet", OTHERS)
     assert opened(spark, tmp_path / pattern).count() == 2
+
+
+# rows that share a part of a file ------------------------------------------------------------------------
+
+NAN = float("nan")
+SHARED = [
+    ([-0.0], 0.0, "x = 0", 1000),
+    ([-0.0], 1.0, "x >= 0", 1000),
+    ([-0.0, 1.0], 0.0, "x in (0, 7)", 1000),
+    ([NAN, 1.0, 2.0], 6.0, "x > 5", 1000),
+    ([NAN, 1.0, 2.0], 6.0, "not (x <= 5)", 1000),
+]
+
+
+def one_file(spark, folder, kind, by, values):
+    """A file of one part whose rows have these numbers."""
+    folder.mkdir()
+    table = pa.table({"x": pa.array(values, pa.float64())})
+    if by == "spark":
+        shutil.rmtree(folder)
+        rows = spark.createDataFrame([(value,) for value in values], "x double")
+        rows.coalesce(1).write.format(kind).save(str(folder))
+    else:
+        (pq if kind == "parquet" else orc).write_table(table, folder / f"a.{kind}")
+    return folder
+
+
+@pytest.mark.parametrize("pushed", [False, True], ids=["as it is", "where readers are asked nevertheless"])
+@pytest.mark.parametrize(("kind", "by"), [("parquet", "spark"), ("parquet", "arrow"), ("orc", "spark")])
+def test_a_row_decides_for_no_other_row_of_its_part_of_a_file(spark, conf, tmp_path, kind, by, pushed):
+    """Readers know the least and largest number of a part, without NaN and the sign of 0, and pass over all of it."""
+    if pushed:
+        conf["spark.sql.parquet.filterPushdown"] = conf["spark.sql.orc.filterPushdown"] = "true"
+    for place, ((common, *few), mine, condition, kept) in enumerate(SHARED):
+        for name, rows in (("without", [*few]), ("with", [*few, mine])):
+            folder = one_file(spark, tmp_path / f"{place} {name}", kind, by, [common] * 1000 + rows)
+            found = [row["x"] for row in filter_rows(opened(spark, folder, kind), condition).collect()]
+            same = sum(math.isnan(x) if math.isnan(common) else x == 0 for x in found)
+            extra = name == "with" and mine == 0
+            assert same == kept + extra, (condition, name)
+
+
+def test_a_reader_would_decide_so(spark, conf, tmp_path):
+    """The twin: as Spark is, one row of 0.0 brings a thousand rows of -0.0 in."""
+    conf["spark.sql.parquet.filterPushdown"] = "true"
+    counts = []
+    for name, rows in (("without", []), ("with", [1.0])):
+        folder = one_file(spark, tmp_path / name, "parquet", "spark", [-0.0] * 1000 + rows)
+        counts.append(spark.read.parquet(str(folder)).where("x >= 0").count())
+    assert counts == [0, 1001]
+
+
+def test_a_time_between_milliseconds_is_compared_with_each_row(spark, tmp_path):
+    others = [0] * 1000
+    for mine in (5, -5):
+        folder = tmp_path / str(mine)
+        folder.mkdir()
+        times = pa.array([*others, mine], pa.timestamp("ms", "UTC"))
+        pq.write_table(pa.table({"t": times}), folder / "a.parquet")
+        found = filter_rows(opened(spark, folder), "t < TIMESTAMP '1970-01-01 00:00:00.0005'")
+        assert found.count() == 1000 + (mine < 0)
